@@ -1,0 +1,53 @@
+"""UVL: unsupervised learning on image datasets, as a FiftyOne plugin and in Python.
+
+Names are loaded on first use, so that importing the package costs nothing::
+
+    import uvl_plugin as uvl
+
+    uvl.embed(dataset, uvl.TorchVision(model="mobilenet_v2"), field="mobilenet")
+    uvl.cluster(dataset, uvl.KMeans(n_clusters=10), embeddings="mobilenet", run_key="first_look")
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "embed": "api",
+    "cluster": "api",
+    "index": "api",
+    "visualize": "api",
+    "evaluate": "api",
+    "explore": "api",
+    "load_model": "api",
+    "UVLError": "core.errors",
+    "SettingsError": "core.errors",
+    "DataError": "core.errors",
+    "WeightsError": "core.errors",
+    "MissingPackageError": "core.errors",
+    "Cancelled": "core.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"uvl_plugin.{_HOME[name]}"), name)
+    elif name[:1].isupper() and name in (entries := _registered()):
+        value = entries[name]
+    else:
+        raise AttributeError(f"module 'uvl_plugin' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME, *_registered()})
+
+
+def _registered() -> dict[str, type]:
+    """Every backbone and algorithm by the name of its class."""
+    from uvl_plugin.backbones.base import backbones
+    from uvl_plugin.clustering.base import clusterers
+
+    return {**backbones.by_class_name(), **clusterers.by_class_name()}

@@ -1,0 +1,210 @@
+"""Run records: what was asked, what came out. Deleting a run removes what it wrote.
+
+The class names below stand in the database. Any process that can import this module, by
+the name ``uvl_plugin.adapter.runs``, loads the records with their own classes.
+"""
+
+import base64
+import io
+from itertools import islice
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from fiftyone.core.collections import SampleCollection
+from fiftyone.core.runs import Run, RunConfig, RunResults
+
+from uvl_plugin.adapter.target import dataset_of
+from uvl_plugin.backbones.base import Backbone
+from uvl_plugin.clustering.assign import ClusterModel
+from uvl_plugin.clustering.base import Clusterer
+from uvl_plugin.clustering.prepare import Preparation
+from uvl_plugin.core.embeddings import ClusteringResult
+from uvl_plugin.core.errors import DataError
+from uvl_plugin.core.packages import versions
+
+_LISTED_FAILURES = 1000
+
+
+class _FieldRun(Run):
+    """A run that wrote one field, named in ``config.field``."""
+
+    def get_fields(self, samples: SampleCollection, key: str) -> list[str]:
+        return [self.config.field]
+
+    def cleanup(self, samples: SampleCollection, key: str) -> None:
+        dataset = dataset_of(samples)
+        if owner_of(dataset, self.config.field) == key:
+            dataset.delete_sample_field(self.config.field)
+
+    def rename(self, samples: SampleCollection, key: str, new_key: str) -> None:
+        field = dataset_of(samples).get_field(self.config.field)
+        if field is not None:
+            field.info = {"uvl": {**field.info["uvl"], "run_key": new_key}}
+            field.save()
+
+
+class EmbeddingRunConfig(RunConfig):
+    """Record of :func:`uvl_plugin.embed`.
+
+    Attributes:
+        method: ``"uvl/"`` and the name of the backbone.
+        field: the vector field.
+        backbone, settings: what made the vectors.
+        device, batch_size, dim: how, and the length of the vectors.
+        n_embedded, n_failed: of the last call.
+        failures: reason by the id of each sample that failed, at most 1,000 of them.
+        seconds: time by stage.
+        versions: of the packages.
+    """
+
+
+class EmbeddingRun(_FieldRun):
+    """Vectors in a field."""
+
+
+class ClusteringRunConfig(RunConfig):
+    """Record of :func:`uvl_plugin.cluster`.
+
+    Attributes:
+        method: ``"uvl/"`` and the name of the algorithm.
+        field: the cluster field.
+        embeddings: the vector field that was clustered.
+        algorithm, settings: how, seed included.
+        n_items, n_missing, n_clusters, n_noise, sizes: what came out.
+        centroids: where the centroids are: in this run's results.
+        seconds: time by stage.
+        versions: of the packages.
+    """
+
+
+class ClusteringRun(_FieldRun):
+    """Clusters in a field."""
+
+
+class ClusteringRunResults(RunResults):
+    """The arrays of a clustering: what assigns new samples to its clusters.
+
+    Attributes:
+        model: see :class:`~uvl_plugin.clustering.assign.ClusterModel`.
+    """
+
+    def __init__(
+        self, samples: Any, config: Any, key: str, model: ClusterModel, backend: Any = None
+    ):
+        super().__init__(samples, config, key, backend=backend)
+        self.model = model
+
+    def serialize(self, reflective: bool = False) -> dict:
+        preparation = self.model.preparation
+        return {
+            "cls": self.cls,
+            "metric": self.model.metric,
+            "normalize": preparation.normalize,
+            "centroids": _packed(self.model.centroids),
+            "mean": _packed(preparation.mean),
+            "components": _packed(preparation.components),
+        }
+
+    @classmethod
+    def _from_dict(cls, d: dict, samples: Any, config: Any, key: str) -> "ClusteringRunResults":
+        preparation = Preparation(d["normalize"], _unpacked(d["mean"]), _unpacked(d["components"]))
+        model = ClusterModel(preparation, _unpacked(d["centroids"]), d["metric"])
+        return cls(samples, config, key, model)
+
+
+def _packed(array: np.ndarray | None) -> str | None:
+    if array is None:
+        return None
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _unpacked(text: str | None) -> np.ndarray | None:
+    if text is None:
+        return None
+    return np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False)
+
+
+def record_embedding(
+    samples: SampleCollection, backbone: Backbone, outcome: dict[str, Any]
+) -> None:
+    """Writes the record of an embedding, in place of that of an earlier call."""
+    failures = outcome["failures"]
+    config = EmbeddingRunConfig(
+        **outcome,
+        method=f"uvl/{backbone.name}",
+        backbone=backbone.name,
+        settings=backbone.to_dict(),
+        n_failed=len(failures),
+        versions=versions(),
+    )
+    config.failures = dict(islice(failures.items(), _LISTED_FAILURES))
+    key = embedding_run_key(outcome["field"])
+    samples.register_run(key, config, overwrite=True, cleanup=False)
+
+
+def clustering_record(
+    result: ClusteringResult,
+    algorithm: Clusterer,
+    *,
+    field: str,
+    embeddings: str,
+    seconds: dict[str, float],
+) -> ClusteringRunConfig:
+    """The record of a clustering, not written yet."""
+    return ClusteringRunConfig(
+        method=f"uvl/{algorithm.name}",
+        field=field,
+        embeddings=embeddings,
+        algorithm=algorithm.name,
+        settings=algorithm.to_dict(),
+        n_items=len(result),
+        n_missing=result.n_missing,
+        n_clusters=result.n_clusters,
+        n_noise=result.n_noise,
+        sizes=result.sizes,
+        centroids="results.model.centroids",
+        seconds=seconds,
+        versions=versions(),
+    )
+
+
+def embedding_run_key(field: str) -> str:
+    """Key of the run that records how a vector field was made."""
+    return f"embed_{field}"
+
+
+def owner_of(dataset: fo.Dataset, field: str) -> str | None:
+    """Key of the run that wrote ``field``; None where no run of this plugin did."""
+    existing = dataset.get_field(field)
+    return None if existing is None else (existing.info or {}).get("uvl", {}).get("run_key")
+
+
+def check_run_key(dataset: fo.Dataset, run_key: str, *, overwrite: bool) -> None:
+    """Raises :class:`DataError` if the key cannot be one, or, unless ``overwrite``, is taken."""
+    check_key(run_key)
+    if not overwrite and dataset.has_run(run_key):
+        raise DataError(
+            f"There is a run '{run_key}' already; choose another run_key, or pass overwrite=True "
+            "to replace it and what it wrote."
+        )
+
+
+def check_brain_key(dataset: fo.Dataset, brain_key: str, *, overwrite: bool) -> None:
+    """The same for keys of similarity indexes and maps."""
+    check_key(brain_key)
+    if not overwrite and dataset.has_brain_run(brain_key):
+        raise DataError(
+            f"There is a brain run '{brain_key}' already; choose another brain_key, or pass "
+            "overwrite=True to replace it."
+        )
+
+
+def check_key(key: str) -> None:
+    """Raises :class:`DataError` unless FiftyOne accepts ``key``."""
+    if not key.isidentifier():
+        raise DataError(
+            f"'{key}' cannot be a key: use letters, digits and '_', and begin with a letter."
+        )

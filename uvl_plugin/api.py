@@ -1,0 +1,419 @@
+"""The verbs: each checks everything first, then reads, computes, and writes last."""
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from uvl_plugin.adapter import brain, labels, model, runs, target, vectors, writer
+from uvl_plugin.backbones.base import Backbone, Encoder
+from uvl_plugin.backbones.choice import suitable_backbone
+from uvl_plugin.backbones.inference import embed_files
+from uvl_plugin.clustering.base import Clusterer, cluster_embeddings
+from uvl_plugin.clustering.kmeans import KMeans
+from uvl_plugin.clustering.quality import Agreement, agreement
+from uvl_plugin.core.embeddings import ClusteringResult, is_noise_name
+from uvl_plugin.core.errors import DataError, SettingsError
+from uvl_plugin.core.packages import require
+from uvl_plugin.core.progress import Progress, part, shown
+from uvl_plugin.core.timing import Stopwatch
+
+if TYPE_CHECKING:
+    from uvl_plugin.adapter.target import Dataset, SampleCollection
+
+MAP_METHODS = ("umap", "tsne", "pca")
+
+
+@dataclass
+class EmbeddingResult:
+    """What :func:`embed` did; counted while it works.
+
+    Attributes:
+        field: the vector field.
+        n_embedded: vectors written by this call.
+        n_present: samples that had their vector already.
+        failures: reason by the id of each sample that has no vector.
+        seconds: time by stage.
+    """
+
+    field: str
+    n_embedded: int = 0
+    n_present: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Names:
+    """What :func:`explore` calls the things that it writes.
+
+    Attributes:
+        embeddings, clusters: fields.
+        run_key: of the clustering.
+        index_key, map_key: brain keys of the similarity index and of the map.
+    """
+
+    embeddings: str
+    clusters: str
+    run_key: str
+    index_key: str
+    map_key: str
+
+    @classmethod
+    def of(cls, name: str) -> "Names":
+        return cls(f"{name}_embedding", f"{name}_cluster", name, f"{name}_index", f"{name}_map")
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What :func:`explore` did.
+
+    Attributes:
+        names: where it is written.
+        embedding, clustering: what the stages found.
+        seconds: time by stage.
+    """
+
+    names: Names
+    embedding: EmbeddingResult
+    clustering: ClusteringResult
+    seconds: dict[str, float]
+
+
+def embed(
+    samples: "SampleCollection",
+    backbone: Backbone,
+    field: str,
+    *,
+    batch_size: int = 32,
+    device: str = "auto",
+    overwrite: bool = False,
+    progress: "Progress | bool | None" = None,
+) -> EmbeddingResult:
+    """Computes a vector for each image and writes it, batch by batch, to a vector field.
+
+    Samples that have their vector are skipped, so a second call with the same backbone goes on
+    where the first one stopped. A file that cannot be read is counted and named, and costs
+    only itself.
+
+    Args:
+        samples: an image dataset or a view of one.
+        backbone: which network, such as ``uvl.TorchVision(model="resnet50")``.
+        field: name of the vector field.
+        batch_size: images that the network sees at once, at least 1.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        overwrite: start anew, also where the field holds another backbone's vectors.
+        progress: see :func:`uvl_plugin.core.progress.shown`.
+
+    Returns:
+        Counts and failures.
+
+    Raises:
+        SettingsError: if a setting is out of bounds or there is no such device.
+        WeightsError: if the weights cannot be found or do not fit.
+        DataError: if the samples are not images, the field holds something else, or not one
+            file could be read.
+    """
+    _check_embed(samples, backbone, field, batch_size=batch_size, overwrite=overwrite)
+    dataset, watch = target.dataset_of(samples), Stopwatch()
+    result = EmbeddingResult(field, seconds=watch.seconds)
+    with shown(progress, "embed") as report:
+        todo = samples if overwrite else vectors.without_vectors(samples, field)
+        result.n_present = len(samples) - len(todo)
+        if not todo:
+            report(1.0, "every sample has its vector")
+            return result
+        report(0.0, f"loading {backbone.label}")
+        with watch.stage("load"):
+            encoder = backbone.load(device)
+        with vectors.opened(dataset, field, backbone, overwrite=overwrite):
+            try:
+                with watch.stage("embed"):
+                    _embed_files(todo, encoder, result, batch_size, report)
+            finally:
+                how = {"device": str(encoder.device), "batch_size": batch_size, "dim": encoder.dim}
+                runs.record_embedding(samples, backbone, {**vars(result), **how})
+    return result
+
+
+def cluster(
+    samples: "SampleCollection",
+    algorithm: Clusterer,
+    *,
+    embeddings: str,
+    field: str = "cluster",
+    run_key: str,
+    overwrite: bool = False,
+    progress: "Progress | bool | None" = None,
+) -> ClusteringResult:
+    """Clusters the vectors of a field and writes a label and a strength for each sample.
+
+    A sample without a vector gets no cluster. Noise gets a label too. The label says which
+    run it came from: "first_look 03"; 00 is the largest cluster.
+
+    Args:
+        samples: an image dataset or a view of one.
+        algorithm: which, such as ``uvl.KMeans(n_clusters=10)``.
+        embeddings: the vector field to read.
+        field: the ``Classification`` field to write; its label is indexed.
+        run_key: name of this run, under which its record is kept.
+        overwrite: replace the run of this key, and the field, with whatever run wrote it.
+        progress: see :func:`uvl_plugin.core.progress.shown`.
+
+    Returns:
+        Labels and strengths by sample id.
+
+    Raises:
+        DataError: if the field or the key is taken, or there are no vectors.
+    """
+    target.check_samples(samples)
+    _check_kind(algorithm, Clusterer, "uvl.KMeans(n_clusters=10)")
+    dataset, watch = target.dataset_of(samples), Stopwatch()
+    vectors.check_vector_field(dataset, embeddings)
+    writer.check_may_cluster(dataset, field, run_key, overwrite=overwrite)
+    with shown(progress, "cluster") as report:
+        report(0.0, "reading vectors")
+        with watch.stage("read"):
+            found, n_missing = vectors.read_embeddings(samples, embeddings)
+        with watch.stage("cluster"):
+            result, clusters = cluster_embeddings(found, algorithm, part(report, 0.2, 0.7))
+        result = replace(result, n_missing=n_missing)
+        record = runs.clustering_record(
+            result, algorithm, field=field, embeddings=embeddings, seconds=watch.seconds
+        )
+        with watch.stage("write"):
+            writer.write_clusters(
+                samples, result, clusters, record, run_key, part(report, 0.7, 1.0)
+            )
+    return result
+
+
+def index(
+    samples: "SampleCollection", *, embeddings: str, brain_key: str, overwrite: bool = False
+) -> int:
+    """Makes a similarity index, with which the App sorts by similarity.
+
+    Args:
+        samples: an image dataset or a view of one; samples without a vector are left out.
+        embeddings: the vector field to read.
+        brain_key: name of the index.
+        overwrite: replace the brain run of this key.
+
+    Returns:
+        How many samples the index holds.
+
+    Raises:
+        DataError: if the key is taken or there are no vectors.
+    """
+    _check_brain(samples, embeddings, brain_key, overwrite=overwrite)
+    return brain.write_index(samples, embeddings, brain_key)
+
+
+def visualize(
+    samples: "SampleCollection",
+    *,
+    embeddings: str,
+    brain_key: str,
+    method: str = "umap",
+    seed: int = 0,
+    overwrite: bool = False,
+) -> int:
+    """Makes a 2-D map for the App's Embeddings panel.
+
+    Args:
+        samples: an image dataset or a view of one; samples without a vector are left out.
+        embeddings: the vector field to read.
+        brain_key: name of the map.
+        method: ``"umap"`` (arXiv:1802.03426), ``"tsne"`` (JMLR 9, 2008, page 2579), ``"pca"``.
+        seed: of the layout.
+        overwrite: replace the brain run of this key.
+
+    Returns:
+        How many points the map has.
+
+    Raises:
+        SettingsError: if there is no such method.
+        DataError: if the key is taken or there are no vectors.
+    """
+    _check_map_method(method)
+    _check_brain(samples, embeddings, brain_key, overwrite=overwrite)
+    return brain.write_map(samples, embeddings, brain_key, method, seed)
+
+
+def evaluate(samples: "SampleCollection", clusters: str, *, ground_truth: str) -> Agreement:
+    """Compares a cluster field with labels that the clustering has not seen.
+
+    Args:
+        samples: a dataset or view; samples that lack either label are left out.
+        clusters: the cluster field.
+        ground_truth: a ``Classification`` or text field.
+
+    Returns:
+        ACC, NMI, AMI, ARI, purity and V-measure with counts.
+
+    Raises:
+        DataError: if a field is missing or no sample has both.
+    """
+    both = labels.read_labels(samples, clusters, ground_truth)
+    pairs = [pair for pair in both if None not in pair]
+    found, truth = np.array(pairs, dtype=str).reshape(-1, 2).T
+    noise = np.array([is_noise_name(name) for name in found], dtype=bool)
+    return agreement(found, truth, noise)
+
+
+def load_model(
+    backbone: Backbone | None = None,
+    *,
+    run_key: str | None = None,
+    dataset: "Dataset | None" = None,
+    device: str = "auto",
+) -> "model.EmbeddingModel":
+    """A FiftyOne model: of a backbone, or of the clusters of an earlier run.
+
+    Args:
+        backbone: gives vectors, the same as :func:`embed`, through ``compute_embeddings`` and
+            ``apply_model``.
+        run_key, dataset: a clustering instead; through ``apply_model`` each image gets the
+            nearest existing cluster, with confidence.
+        device: see :func:`embed`.
+
+    Raises:
+        SettingsError: unless either a backbone or a run and its dataset are given.
+        DataError: if the run is not there or not known well enough to be repeated.
+        WeightsError: if the weights cannot be found.
+    """
+    if backbone is not None and run_key is None:
+        _check_kind(backbone, Backbone, "uvl.TorchVision()")
+        return model.EmbeddingModel(backbone.load(device))
+    if backbone is None and run_key is not None and dataset is not None:
+        return model.labeller(dataset, run_key, device)
+    raise SettingsError("load_model takes either a backbone, or run_key and dataset.")
+
+
+def explore(
+    samples: "SampleCollection",
+    name: str = "explore",
+    *,
+    backbone: Backbone | None = None,
+    algorithm: Clusterer | None = None,
+    map_method: str = "umap",
+    overwrite: bool = False,
+    progress: "Progress | bool | None" = None,
+) -> Exploration:
+    """The whole chain with good defaults: vectors, clusters, similarity index, 2-D map.
+
+    Args:
+        samples: an image dataset or a view of one.
+        name: stands in the names of everything written, see :class:`Names`.
+        backbone: None for pixels where pictures are small, else torchvision's MobileNetV2.
+        algorithm: None for k-means with 10 clusters.
+        map_method: see :func:`visualize`.
+        overwrite: replace an earlier exploration of the same name.
+        progress: see :func:`uvl_plugin.core.progress.shown`.
+
+    Returns:
+        What was found and what it is called.
+
+    Raises:
+        As :func:`embed`, :func:`cluster`, :func:`index` and :func:`visualize`.
+    """
+    target.check_samples(samples)
+    backbone = backbone or suitable_backbone(samples.limit(50).values("filepath"))
+    algorithm = algorithm or KMeans()
+    names, watch = Names.of(name), Stopwatch()
+    _check_explore(samples, names, backbone, map_method, overwrite=overwrite)
+    with shown(progress, "explore") as report:
+        with watch.stage("embed"):
+            embedding = embed(
+                samples, backbone, names.embeddings, overwrite=overwrite,
+                progress=part(report, 0.0, 0.6),
+            )  # fmt: skip
+        with watch.stage("cluster"):
+            clustering = cluster(
+                samples, algorithm, embeddings=names.embeddings, field=names.clusters,
+                run_key=names.run_key, overwrite=overwrite, progress=part(report, 0.6, 0.75),
+            )  # fmt: skip
+        try:
+            report(0.75, "making the similarity index")
+            with watch.stage("index"):
+                brain.write_index(samples, names.embeddings, names.index_key)
+            report(0.8, f"making the map ({map_method})")
+            with watch.stage("map"):
+                brain.write_map(samples, names.embeddings, names.map_key, map_method, seed=0)
+        except BaseException:
+            brain.delete_if_there(target.dataset_of(samples), names.index_key)
+            target.dataset_of(samples).delete_run(names.run_key)
+            raise
+        report(1.0, "explored")
+    return Exploration(names, embedding, clustering, watch.seconds)
+
+
+def _embed_files(
+    samples: "SampleCollection",
+    encoder: Encoder,
+    result: EmbeddingResult,
+    batch_size: int,
+    report: Progress,
+) -> None:
+    dataset, total = target.dataset_of(samples), len(samples)
+    paths = dict(target.image_files(samples))
+    for chunk in embed_files(encoder, paths.items(), batch_size=batch_size):
+        vectors.write_vectors(dataset, result.field, chunk.vectors)
+        result.n_embedded += len(chunk.vectors)
+        result.failures |= {key: f"{paths[key]}: {why}" for key, why in chunk.failures.items()}
+        done = result.n_embedded + len(result.failures)
+        failed = f", {len(result.failures)} failed" if result.failures else ""
+        report(done / total, f"embedded {done} of {total}{failed}")
+    if result.failures and not (result.n_embedded or result.n_present):
+        raise DataError(
+            f"None of the {total} files could be read; the first: "
+            f"{next(iter(result.failures.values()))}."
+        )
+
+
+def _check_kind(given: object, kind: type, example: str) -> None:
+    if not isinstance(given, kind):
+        raise SettingsError(f"Expected a {kind.__name__.lower()} such as {example}, got {given!r}.")
+
+
+def _check_embed(
+    samples: "SampleCollection", backbone: Backbone, field: str, *, batch_size: int, overwrite: bool
+) -> None:
+    target.check_samples(samples)
+    _check_kind(backbone, Backbone, "uvl.TorchVision()")
+    if batch_size < 1:
+        raise SettingsError(f"batch_size must be at least 1, got {batch_size}.", "batch_size")
+    vectors.check_may_write(target.dataset_of(samples), field, backbone.space, overwrite=overwrite)
+
+
+def _check_brain(
+    samples: "SampleCollection", embeddings: str, brain_key: str, *, overwrite: bool
+) -> None:
+    target.check_samples(samples)
+    runs.check_brain_key(target.dataset_of(samples), brain_key, overwrite=overwrite)
+    vectors.check_has_vectors(samples, embeddings)
+
+
+def _check_map_method(method: str) -> None:
+    if method not in MAP_METHODS:
+        raise SettingsError(
+            f"method must be one of {', '.join(MAP_METHODS)}, got {method!r}.", "map_method"
+        )
+    if method == "umap":
+        require("umap", package="umap-learn", needed_by="A map with method='umap'")
+
+
+def _check_explore(
+    samples: "SampleCollection",
+    names: Names,
+    backbone: Backbone,
+    map_method: str,
+    *,
+    overwrite: bool,
+) -> None:
+    dataset = target.dataset_of(samples)
+    vectors.check_may_write(dataset, names.embeddings, backbone.space, overwrite=overwrite)
+    writer.check_may_cluster(dataset, names.clusters, names.run_key, overwrite=overwrite)
+    for brain_key in (names.index_key, names.map_key):
+        runs.check_brain_key(dataset, brain_key, overwrite=overwrite)
+    _check_map_method(map_method)

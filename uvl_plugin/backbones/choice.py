@@ -1,0 +1,24 @@
+"""Which backbone suits a dataset when nobody says."""
+
+import contextlib
+from collections.abc import Iterable
+from itertools import islice
+from statistics import median
+
+from uvl_plugin.backbones.base import Backbone
+from uvl_plugin.backbones.images import image_size
+from uvl_plugin.backbones.pixels import Pixels
+from uvl_plugin.backbones.torchvision import TorchVision
+from uvl_plugin.core.errors import DataError
+
+_LOOKED_AT = 50
+_SMALL = 64  # pixels: below, ImageNet networks see mostly their own resampling
+
+
+def suitable_backbone(paths: Iterable[str]) -> Backbone:
+    """Pixels for pictures as small as glyphs, else a network; looks at the first 50 files."""
+    sizes = []
+    for path in islice(paths, _LOOKED_AT):
+        with contextlib.suppress(DataError):  # damaged files are reported when they are embedded
+            sizes.append(min(image_size(path)))
+    return Pixels() if sizes and median(sizes) < _SMALL else TorchVision()

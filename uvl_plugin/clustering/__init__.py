@@ -1,0 +1,1 @@
+"""Algorithms from vectors to clusters, one file each."""

@@ -1,0 +1,109 @@
+"""What every clustering algorithm is, and the one way to run it."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from uvl_plugin.clustering.assign import ClusterModel
+from uvl_plugin.clustering.prepare import fit_preparation
+from uvl_plugin.core.embeddings import NOISE, ClusteringResult, Embeddings
+from uvl_plugin.core.errors import DataError
+from uvl_plugin.core.progress import Progress, part, silent
+from uvl_plugin.core.registry import Registry
+from uvl_plugin.core.settings import Settings, setting
+
+clusterers: "Registry[Clusterer]" = Registry("clustering algorithm", "uvl_plugin.clustering")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clusterer(Settings):
+    """Settings that say how to cluster, with the preparation that all algorithms share.
+
+    Class attributes:
+        name: key in the registry and in run records.
+        label: what a person reads.
+        description: one sentence: when to choose it.
+        metric: ``"cosine"`` or ``"euclidean"``: how a new item finds its nearest cluster.
+    """
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    description: ClassVar[str] = ""
+
+    normalize: bool = setting(
+        True, help="Scale each vector to length 1, so that only its direction counts."
+    )
+    pca: int = setting(
+        64, ge=0, le=4096, help="Principal components to keep before clustering; 0 keeps all."
+    )
+
+    @property
+    def metric(self) -> str:
+        return "euclidean"
+
+    @abstractmethod
+    def cluster(self, vectors: np.ndarray, progress: Progress) -> np.ndarray:
+        """Finds clusters.
+
+        Args:
+            vectors: prepared, shape ``(n, dim)``, float32, ``n`` at least 1.
+            progress: of this step.
+
+        Returns:
+            Cluster number of each row, shape ``(n,)``, any whole numbers; noise is -1.
+            Or a pair of these and their strengths, shape ``(n,)``, 0 to 1, where the
+            algorithm has strengths of its own.
+        """
+
+
+def cluster_embeddings(
+    embeddings: Embeddings, algorithm: Clusterer, progress: Progress = silent
+) -> tuple[ClusteringResult, ClusterModel]:
+    """Prepares vectors, clusters them and numbers the clusters, 0 the largest.
+
+    The result depends on the items, not on their order.
+
+    Args:
+        embeddings: ``n`` items, at least 1.
+        algorithm: which, and with which settings.
+
+    Returns:
+        The result, rows in the order of ``embeddings``, and what assigns new items to
+        these clusters.
+
+    Raises:
+        DataError: if there are no items.
+    """
+    if len(embeddings) == 0:
+        raise DataError("There are no vectors to cluster; embed some samples first.")
+    order = np.argsort(embeddings.ids, kind="stable")
+    progress(0.0, "preparing vectors")
+    preparation = fit_preparation(
+        embeddings.vectors[order], normalize=algorithm.normalize, components=algorithm.pca
+    )
+    prepared = preparation(embeddings.vectors[order])
+    found = algorithm.cluster(prepared, part(progress, 0.2, 0.9))
+    own = isinstance(found, tuple)
+    labels = number_by_size(found[0] if own else found)
+    model = ClusterModel.of(preparation, prepared, labels, metric=algorithm.metric)
+    strengths = found[1] if own else model.strengths(prepared, labels)
+    progress(1.0, "clustered")
+    back = np.argsort(order)
+    strengths = np.clip(strengths, 0.0, 1.0).astype(np.float32)
+    return ClusteringResult(embeddings.ids, labels[back], strengths[back]), model
+
+
+def number_by_size(labels: np.ndarray) -> np.ndarray:
+    """Numbers clusters from 0, the largest first; equal ones in order of appearance."""
+    labels = np.asarray(labels)
+    numbered = np.full(len(labels), NOISE, dtype=np.int64)
+    inside = labels >= 0
+    _, first, inverse, counts = np.unique(
+        labels[inside], return_index=True, return_inverse=True, return_counts=True
+    )
+    rank = np.empty(len(counts), dtype=np.int64)
+    rank[np.lexsort((first, -counts))] = np.arange(len(counts))
+    numbered[inside] = rank[inverse]
+    return numbered

@@ -1,0 +1,33 @@
+"""What can go wrong, as one family: every message says what, where and how to mend it."""
+
+
+class UVLError(Exception):
+    """Any error that a user can mend; ``str(error)`` is made to be shown as it is."""
+
+
+class SettingsError(UVLError, ValueError):
+    """A setting has a value that it cannot have.
+
+    Attributes:
+        setting: name of the setting, so that a form can mark it.
+    """
+
+    def __init__(self, message: str, setting: str | None = None):
+        super().__init__(message)
+        self.setting = setting
+
+
+class DataError(UVLError, ValueError):
+    """The data, or what is stored with it, does not allow what was asked."""
+
+
+class WeightsError(UVLError):
+    """Weights cannot be found, fetched or fitted to the network."""
+
+
+class MissingPackageError(UVLError, ImportError):
+    """A package that is needed is not installed."""
+
+
+class Cancelled(UVLError):
+    """The work was stopped on request; raise it in a progress callback to stop."""
