@@ -1,6 +1,7 @@
 """The verbs: each checks everything first, then reads, computes, and writes last."""
 
-from dataclasses import dataclass, field, replace
+import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,8 +40,8 @@ class EmbeddingResult:
     field: str
     n_embedded: int = 0
     n_present: int = 0
-    failures: dict[str, str] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
+    failures: dict[str, str] = dataclasses.field(default_factory=dict)
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def cluster(
             found, n_missing = vectors.read_embeddings(samples, embeddings)
         with watch.stage("cluster"):
             result, clusters = cluster_embeddings(found, algorithm, part(report, 0.2, 0.7))
-        result = replace(result, n_missing=n_missing)
+        result = dataclasses.replace(result, n_missing=n_missing)
         record = runs.clustering_record(
             result, algorithm, field=field, embeddings=embeddings, seconds=watch.seconds
         )

@@ -108,7 +108,10 @@ class ClusteringRunResults(RunResults):
 
     @classmethod
     def _from_dict(cls, d: dict, samples: Any, config: Any, key: str) -> "ClusteringRunResults":
-        preparation = Preparation(d["normalize"], _unpacked(d["mean"]), _unpacked(d["components"]))
+        mean, components = (
+            None if d[name] is None else _unpacked(d[name]) for name in ("mean", "components")
+        )
+        preparation = Preparation(d["normalize"], mean, components)
         model = ClusterModel(preparation, _unpacked(d["centroids"]), d["metric"])
         return cls(samples, config, key, model)
 
@@ -121,9 +124,7 @@ def _packed(array: np.ndarray | None) -> str | None:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def _unpacked(text: str | None) -> np.ndarray | None:
-    if text is None:
-        return None
+def _unpacked(text: str) -> np.ndarray:
     return np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False)
 
 

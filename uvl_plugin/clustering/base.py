@@ -44,7 +44,9 @@ class Clusterer(Settings):
         return "euclidean"
 
     @abstractmethod
-    def cluster(self, vectors: np.ndarray, progress: Progress) -> np.ndarray:
+    def cluster(
+        self, vectors: np.ndarray, progress: Progress
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """Finds clusters.
 
         Args:
@@ -52,9 +54,8 @@ class Clusterer(Settings):
             progress: of this step.
 
         Returns:
-            Cluster number of each row, shape ``(n,)``, any whole numbers; noise is -1.
-            Or a pair of these and their strengths, shape ``(n,)``, 0 to 1, where the
-            algorithm has strengths of its own.
+            Cluster number of each row, shape ``(n,)``, any whole numbers, noise -1; and its
+            strength, shape ``(n,)``, 0 to 1, or None where the algorithm has none of its own.
         """
 
 
@@ -84,11 +85,11 @@ def cluster_embeddings(
         embeddings.vectors[order], normalize=algorithm.normalize, components=algorithm.pca
     )
     prepared = preparation(embeddings.vectors[order])
-    found = algorithm.cluster(prepared, part(progress, 0.2, 0.9))
-    own = isinstance(found, tuple)
-    labels = number_by_size(found[0] if own else found)
+    found, strengths = algorithm.cluster(prepared, part(progress, 0.2, 0.9))
+    labels = number_by_size(found)
     model = ClusterModel.of(preparation, prepared, labels, metric=algorithm.metric)
-    strengths = found[1] if own else model.strengths(prepared, labels)
+    if strengths is None:
+        strengths = model.strengths(prepared, labels)
     progress(1.0, "clustered")
     back = np.argsort(order)
     strengths = np.clip(strengths, 0.0, 1.0).astype(np.float32)

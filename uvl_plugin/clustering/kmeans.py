@@ -31,7 +31,7 @@ class KMeans(Clusterer):
     def metric(self) -> str:
         return "cosine" if self.spherical else "euclidean"
 
-    def cluster(self, vectors: np.ndarray, progress: Progress) -> np.ndarray:
+    def cluster(self, vectors: np.ndarray, progress: Progress) -> tuple[np.ndarray, None]:
         import faiss
 
         n, dim = vectors.shape
@@ -51,4 +51,4 @@ class KMeans(Clusterer):
         )
         kmeans.train(vectors)
         _, nearest = kmeans.assign(vectors)
-        return nearest.ravel()
+        return nearest.ravel(), None

@@ -44,13 +44,13 @@ class Spec:
     """One setting, as forms and documentation need it.
 
     Attributes:
-        type: ``bool``, ``int``, ``float``, ``str``, or ``tuple`` for a tuple of numbers.
+        kind: ``bool``, ``int``, ``float``, ``str``, or ``tuple`` for a tuple of numbers.
         length: how many numbers a tuple has; 0 for the other types.
         optional: whether None is a value.
     """
 
     name: str
-    type: type
+    kind: type
     length: int
     optional: bool
     default: Any
@@ -67,9 +67,9 @@ class Spec:
         """
         if value is None and self.optional:
             return None
-        if self.type is tuple:
+        if self.kind is tuple:
             return self._numbers(value, owner)
-        value = self._scalar(value, self.type, owner)
+        value = self._scalar(value, self.kind, owner)
         if self.choices is not None and value not in self.choices:
             raise self._error(owner, f"must be one of {', '.join(self.choices)}", value)
         return value
@@ -157,7 +157,7 @@ def _spec(item: dataclasses.Field, hint: Any) -> Spec:
     length = len(typing.get_args(hint)) if typing.get_origin(hint) is tuple else 0
     return Spec(
         name=item.name,
-        type=tuple if length else hint,
+        kind=tuple if length else hint,
         length=length,
         optional=optional,
         default=item.default,
