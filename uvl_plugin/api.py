@@ -22,6 +22,7 @@ from uvl_plugin.core.timing import Stopwatch
 if TYPE_CHECKING:
     from uvl_plugin.adapter.target import Dataset, SampleCollection
 
+_LOOKED_AT = 20  # files, to see how large the pictures are
 MAP_METHODS = ("umap", "tsne", "pca")
 
 
@@ -115,7 +116,7 @@ def embed(
         DataError: if the samples are not images, the field holds something else, or not one
             file could be read.
     """
-    _check_embed(samples, backbone, field, batch_size=batch_size, overwrite=overwrite)
+    check_embed(samples, backbone, field, batch_size=batch_size, overwrite=overwrite)
     dataset, watch = target.dataset_of(samples), Stopwatch()
     result = EmbeddingResult(field, seconds=watch.seconds)
     with shown(progress, "embed") as report:
@@ -167,11 +168,9 @@ def cluster(
     Raises:
         DataError: if the field or the key is taken, or there are no vectors.
     """
-    target.check_samples(samples)
     _check_kind(algorithm, Clusterer, "uvl.KMeans(n_clusters=10)")
-    dataset, watch = target.dataset_of(samples), Stopwatch()
-    vectors.check_vector_field(dataset, embeddings)
-    writer.check_may_cluster(dataset, field, run_key, overwrite=overwrite)
+    check_cluster(samples, embeddings, field, run_key, overwrite=overwrite)
+    watch = Stopwatch()
     with shown(progress, "cluster") as report:
         report(0.0, "reading vectors")
         with watch.stage("read"):
@@ -319,10 +318,10 @@ def explore(
         As :func:`embed`, :func:`cluster`, :func:`index` and :func:`visualize`.
     """
     target.check_samples(samples)
-    backbone = backbone or suitable_backbone(samples.limit(50).values("filepath"))
+    backbone = backbone or default_backbone(samples)
     algorithm = algorithm or KMeans()
     names, watch = Names.of(name), Stopwatch()
-    _check_explore(samples, names, backbone, map_method, overwrite=overwrite)
+    check_explore(samples, names, backbone, map_method, overwrite=overwrite)
     with shown(progress, "explore") as report:
         with watch.stage("embed"):
             embedding = embed(
@@ -347,6 +346,11 @@ def explore(
             raise
         report(1.0, "explored")
     return Exploration(names, embedding, clustering, watch.seconds)
+
+
+def default_backbone(samples: "SampleCollection") -> Backbone:
+    """Pixels where pictures are as small as glyphs, else a network; looks at a few files."""
+    return suitable_backbone(samples.limit(_LOOKED_AT).values("filepath"))
 
 
 def _embed_files(
@@ -377,14 +381,25 @@ def _check_kind(given: object, kind: type, example: str) -> None:
         raise SettingsError(f"Expected a {kind.__name__.lower()} such as {example}, got {given!r}.")
 
 
-def _check_embed(
+def check_embed(
     samples: "SampleCollection", backbone: Backbone, field: str, *, batch_size: int, overwrite: bool
 ) -> None:
+    """Raises what :func:`embed` would, without working; forms call it."""
     target.check_samples(samples)
     _check_kind(backbone, Backbone, "uvl.TorchVision()")
     if batch_size < 1:
         raise SettingsError(f"batch_size must be at least 1, got {batch_size}.", "batch_size")
+    backbone.check()
     vectors.check_may_write(target.dataset_of(samples), field, backbone.space, overwrite=overwrite)
+
+
+def check_cluster(
+    samples: "SampleCollection", embeddings: str, field: str, run_key: str, *, overwrite: bool
+) -> None:
+    """Raises what :func:`cluster` would, without working; forms call it."""
+    target.check_samples(samples)
+    vectors.check_has_vectors(samples, embeddings)
+    writer.check_may_cluster(target.dataset_of(samples), field, run_key, overwrite=overwrite)
 
 
 def _check_brain(
@@ -404,7 +419,7 @@ def _check_map_method(method: str) -> None:
         require("umap", package="umap-learn", needed_by="A map with method='umap'")
 
 
-def _check_explore(
+def check_explore(
     samples: "SampleCollection",
     names: Names,
     backbone: Backbone,
@@ -412,6 +427,9 @@ def _check_explore(
     *,
     overwrite: bool,
 ) -> None:
+    """Raises what :func:`explore` would, without working; forms call it."""
+    target.check_samples(samples)
+    backbone.check()
     dataset = target.dataset_of(samples)
     vectors.check_may_write(dataset, names.embeddings, backbone.space, overwrite=overwrite)
     writer.check_may_cluster(dataset, names.clusters, names.run_key, overwrite=overwrite)

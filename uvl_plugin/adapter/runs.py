@@ -185,27 +185,29 @@ def owner_of(dataset: fo.Dataset, field: str) -> str | None:
 
 def check_run_key(dataset: fo.Dataset, run_key: str, *, overwrite: bool) -> None:
     """Raises :class:`DataError` if the key cannot be one, or, unless ``overwrite``, is taken."""
-    check_key(run_key)
+    _check_key(run_key, "run_key")
     if not overwrite and dataset.has_run(run_key):
         raise DataError(
             f"There is a run '{run_key}' already; choose another run_key, or pass overwrite=True "
-            "to replace it and what it wrote."
+            "to replace it and what it wrote.",
+            "run_key",
         )
 
 
 def check_brain_key(dataset: fo.Dataset, brain_key: str, *, overwrite: bool) -> None:
     """The same for keys of similarity indexes and maps."""
-    check_key(brain_key)
+    _check_key(brain_key, "brain_key")
     if not overwrite and dataset.has_brain_run(brain_key):
         raise DataError(
             f"There is a brain run '{brain_key}' already; choose another brain_key, or pass "
-            "overwrite=True to replace it."
+            "overwrite=True to replace it.",
+            "brain_key",
         )
 
 
-def check_key(key: str) -> None:
-    """Raises :class:`DataError` unless FiftyOne accepts ``key``."""
+def _check_key(key: str, argument: str) -> None:
     if not key.isidentifier():
         raise DataError(
-            f"'{key}' cannot be a key: use letters, digits and '_', and begin with a letter."
+            f"'{key}' cannot be a key: use letters, digits and '_', and begin with a letter.",
+            argument,
         )

@@ -40,7 +40,8 @@ def read_embeddings(samples: SampleCollection, field: str) -> tuple[Embeddings, 
     rows = {key: row for key, row in rows.items() if np.isfinite(row).all()}
     if not rows:
         raise DataError(
-            f"None of the {len(ids)} samples has a vector in '{field}'; embed them first."
+            f"None of the {len(ids)} samples has a vector in '{field}'; embed them first.",
+            "embeddings",
         )
     lengths = {row.shape for row in rows.values()}
     if len(lengths) > 1:
@@ -58,14 +59,16 @@ def check_vector_field(dataset: fo.Dataset, field: str) -> None:
     known = vector_fields(dataset)
     if field not in known:
         hint = f"Vector fields: {', '.join(known)}." if known else "Embed the samples first."
-        raise DataError(f"'{dataset.name}' has no vector field '{field}'. {hint}")
+        raise DataError(f"'{dataset.name}' has no vector field '{field}'. {hint}", "embeddings")
 
 
 def check_has_vectors(samples: SampleCollection, field: str) -> None:
     """Raises :class:`DataError` unless at least one sample has a vector in ``field``."""
     check_vector_field(dataset_of(samples), field)
     if not samples.exists(field):
-        raise DataError(f"None of the samples has a vector in '{field}'; embed them first.")
+        raise DataError(
+            f"None of the samples has a vector in '{field}'; embed them first.", "embeddings"
+        )
 
 
 def vector_fields(dataset: fo.Dataset) -> list[str]:
@@ -87,13 +90,15 @@ def check_may_write(dataset: fo.Dataset, field: str, space: str, *, overwrite: b
     if not isinstance(existing, fo.VectorField):
         raise DataError(
             f"'{field}' is a field of type {type(existing).__name__}, not of vectors; choose "
-            "another name."
+            "another name.",
+            "field",
         )
     made_by = (existing.info or {}).get("uvl", {}).get("space")
     if not overwrite and made_by != space:
         raise DataError(
             f"'{field}' holds vectors of {made_by or 'unknown origin'}; choose another field, "
-            "or pass overwrite=True to replace them."
+            "or pass overwrite=True to replace them.",
+            "field",
         )
 
 
@@ -102,7 +107,8 @@ def check_name(field: str) -> None:
     if not field.isidentifier() or field.startswith("_"):
         raise DataError(
             f"'{field}' cannot be the name of a field: use letters, digits and '_', and begin "
-            "with a letter."
+            "with a letter.",
+            "field",
         )
 
 

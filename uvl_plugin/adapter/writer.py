@@ -36,14 +36,16 @@ def check_may_cluster(dataset: fo.Dataset, field: str, run_key: str, *, overwrit
     if getattr(existing, "document_type", None) is not fo.Classification:
         raise DataError(
             f"'{field}' is a field of another kind ({existing}); choose another name for the "
-            "cluster field."
+            "cluster field.",
+            "field",
         )
     if not overwrite:
         owner = owner_of(dataset, field)
         whose = f"run '{owner}'" if owner else "something else"
         raise DataError(
             f"'{field}' was written by {whose}; choose another field, or pass overwrite=True to "
-            "replace it."
+            "replace it.",
+            "field",
         )
 
 

@@ -131,6 +131,9 @@ class Backbone(Settings):
             SettingsError: if there is no such model or device.
         """
 
+    def check(self) -> None:
+        """Raises what :meth:`load` would as far as that is cheap to know; forms call it."""
+
     @property
     def space(self) -> str:
         """Names the vectors: equal settings, equal space."""

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterable
-from itertools import islice
 from statistics import median
 
 from uvl_plugin.backbones.base import Backbone
@@ -11,14 +10,17 @@ from uvl_plugin.backbones.pixels import Pixels
 from uvl_plugin.backbones.torchvision import TorchVision
 from uvl_plugin.core.errors import DataError
 
-_LOOKED_AT = 50
 _SMALL = 64  # pixels: below, ImageNet networks see mostly their own resampling
 
 
 def suitable_backbone(paths: Iterable[str]) -> Backbone:
-    """Pixels for pictures as small as glyphs, else a network; looks at the first 50 files."""
+    """Pixels for pictures as small as glyphs, else a network.
+
+    Args:
+        paths: some of the files; their headers are read.
+    """
     sizes = []
-    for path in islice(paths, _LOOKED_AT):
+    for path in paths:
         with contextlib.suppress(DataError):  # damaged files are reported when they are embedded
             sizes.append(min(image_size(path)))
     return Pixels() if sizes and median(sizes) < _SMALL else TorchVision()

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from uvl_plugin.backbones.base import Backbone, Encoder, Preprocess, backbones, resolve_device
-from uvl_plugin.backbones.weights import fit_weights, is_weights_file, read_weights
+from uvl_plugin.backbones.weights import (
+    check_weights_file,
+    fit_weights,
+    is_weights_file,
+    read_weights,
+)
 from uvl_plugin.core.errors import SettingsError, WeightsError
 from uvl_plugin.core.settings import setting
 
@@ -40,12 +45,16 @@ class TorchVision(Backbone):
     )
     seed: int = setting(0, ge=0, help="Seed of the random weights, where 'untrained' is chosen.")
 
+    def check(self) -> None:
+        if is_weights_file(self.weights):
+            check_weights_file(self.weights)
+        _named_weights(self.model, self.weights)
+
     def load(self, device: str = "auto") -> Encoder:
         import torch
 
         target = resolve_device(device)
-        catalogue = _catalogue(self.model)
-        chosen = _named_weights(catalogue, self.weights, self.model)
+        chosen = _named_weights(self.model, self.weights)
         preprocess = self._preprocess(chosen)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
@@ -100,7 +109,9 @@ def remove_head(network: "torch.nn.Module") -> str:
     return head
 
 
-def _catalogue(model: str) -> Any:
+def _named_weights(model: str, weights: str) -> Any:
+    """The entry of torchvision's catalogue; for a file or random weights the default one, whose
+    preprocessing is the model's own."""
     from torchvision import models
 
     known = models.list_models(module=models)
@@ -109,12 +120,7 @@ def _catalogue(model: str) -> Any:
             f"torchvision has no classification model '{model}'. Known: {', '.join(known)}.",
             "model",
         )
-    return models.get_model_weights(model)
-
-
-def _named_weights(catalogue: Any, weights: str, model: str) -> Any:
-    """The entry of the catalogue; for a file or random weights the default one, whose
-    preprocessing is the model's own."""
+    catalogue = models.get_model_weights(model)
     if weights == UNTRAINED or is_weights_file(weights):
         return catalogue.DEFAULT
     name = weights.rpartition(".")[2]
@@ -137,5 +143,6 @@ def _download(chosen: Any) -> "dict[str, torch.Tensor]":
         raise WeightsError(
             f"The weights {chosen} cannot be downloaded ({error}). Put the file "
             f"{os.path.basename(chosen.url)} from {chosen.url} into {folder}, or set 'weights' "
-            "to a local file."
+            "to a local file.",
+            "weights",
         ) from error

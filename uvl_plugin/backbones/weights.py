@@ -26,22 +26,31 @@ def read_weights(path: str) -> "dict[str, torch.Tensor]":
     Raises:
         WeightsError: if the file is missing, of another kind, or holds more than tensors.
     """
-    path = os.path.expanduser(path)
-    if not os.path.isfile(path):
-        raise WeightsError(f"There is no weights file '{path}'; give its full path.")
-    if not path.lower().endswith(SUFFIXES):
-        raise WeightsError(f"'{path}' is not a weights file: use one of {', '.join(SUFFIXES)}.")
+    path = check_weights_file(path)
     try:
         state = _load(path)
     except Exception as error:  # each reader has errors of its own
         raise WeightsError(
             f"'{path}' cannot be read as plain tensors ({str(error).splitlines()[0]}); "
-            "save the network's state_dict() and use that file."
+            "save the network's state_dict() and use that file.",
+            "weights",
         ) from error
     for wrapper in ("state_dict", "model"):
         if isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def check_weights_file(path: str) -> str:
+    """The full path; raises :class:`WeightsError` unless it is a file of a known kind."""
+    path = os.path.expanduser(path)
+    if not os.path.isfile(path):
+        raise WeightsError(f"There is no weights file '{path}'; give its full path.", "weights")
+    if not path.lower().endswith(SUFFIXES):
+        raise WeightsError(
+            f"'{path}' is not a weights file: use one of {', '.join(SUFFIXES)}.", "weights"
+        )
+    return path
 
 
 def _load(path: str) -> "dict":

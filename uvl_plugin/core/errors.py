@@ -2,19 +2,19 @@
 
 
 class UVLError(Exception):
-    """Any error that a user can mend; ``str(error)`` is made to be shown as it is."""
+    """Any error that a user can mend; ``str(error)`` is made to be shown as it is.
+
+    Attributes:
+        argument: name of the setting or argument that is wrong, so that a form can mark it.
+    """
+
+    def __init__(self, message: str, argument: str | None = None):
+        super().__init__(message)
+        self.argument = argument
 
 
 class SettingsError(UVLError, ValueError):
-    """A setting has a value that it cannot have.
-
-    Attributes:
-        setting: name of the setting, so that a form can mark it.
-    """
-
-    def __init__(self, message: str, setting: str | None = None):
-        super().__init__(message)
-        self.setting = setting
+    """A setting or an argument has a value that it cannot have."""
 
 
 class DataError(UVLError, ValueError):

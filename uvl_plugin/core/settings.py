@@ -79,7 +79,7 @@ class Spec:
             raise self._error(owner, f"must be {self.length} numbers", value)
         return tuple(self._scalar(number, float, owner) for number in value)
 
-    def _scalar(self, value: Any, kind: type, owner: str) -> Any:
+    def _scalar(self, value: Any, kind: Any, owner: str) -> Any:
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if kind is int and isinstance(value, float) and value.is_integer():

@@ -1,0 +1,35 @@
+"""FiftyOne's entry to the plugin: makes ``uvl_plugin`` importable and registers the operators."""
+
+import importlib.util
+import sys
+import sysconfig
+from pathlib import Path
+
+_FOLDER = str(Path(__file__).resolve().parent)
+
+
+def _make_importable() -> None:
+    """Lets this and every later process of the environment import ``uvl_plugin`` by name.
+
+    Run records name their classes, and notebooks and workers must find them. After
+    ``pip install`` there is nothing to do; a plugin that FiftyOne downloaded is added to the
+    environment with a path file, as an editable install would.
+    """
+    if importlib.util.find_spec("uvl_plugin") is not None:
+        return
+    sys.path.append(_FOLDER)  # last: the folder also holds top-level names such as 'tests'
+    try:
+        Path(sysconfig.get_path("purelib"), "uvl_plugin.pth").write_text(f"{_FOLDER}\n")
+    except OSError:  # a read-only environment: processes that load plugins still find it
+        return
+
+
+_make_importable()
+
+
+def register(plugin):
+    """Called by FiftyOne with its plugin context."""
+    from .operators import OPERATORS
+
+    for operator in OPERATORS:
+        plugin.register(operator)

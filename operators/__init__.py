@@ -1,0 +1,7 @@
+"""What the App shows: each operator asks, calls one verb of ``uvl_plugin``, and reports."""
+
+from .compute_clusters import ComputeClusters
+from .compute_embeddings import ComputeEmbeddings
+from .explore_dataset import ExploreDataset
+
+OPERATORS = (ComputeEmbeddings, ComputeClusters, ExploreDataset)

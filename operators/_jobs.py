@@ -1,0 +1,125 @@
+"""Long work inside an operator: progress, errors in one sentence, nothing lost with the tab."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from uvl_plugin.core.errors import UVLError
+from uvl_plugin.core.progress import Progress
+
+R = TypeVar("R")
+
+_logger = logging.getLogger(__name__)
+_turn = threading.Lock()  # one job at a time in a process: they share its GPU and its cores
+_LIVE_SECONDS = 0.3  # between progress messages to a browser
+_STORED_SECONDS = 2.0  # between progress messages to the database
+
+
+@dataclass
+class Failure:
+    """What ended the work."""
+
+    error: BaseException
+
+    def sentence(self) -> str:
+        """What a person is told."""
+        if isinstance(self.error, UVLError):
+            return str(self.error)
+        return (
+            f"This should not have happened: {type(self.error).__name__}: {self.error}. "
+            "The log of the FiftyOne server has the details."
+        )
+
+
+def run_job(
+    ctx: foo.ExecutionContext,
+    work: Callable[[Progress], R],
+    *,
+    show: Callable[[R], Iterator[Any]],
+    summary: Callable[[R], dict],
+) -> Any:
+    """Runs ``work`` where the user asked for it.
+
+    At once: in a thread of its own, so that it goes on when the tab is closed; the generator
+    returned here tells the App about it. Delegated: right here, with progress kept in the
+    database.
+
+    Args:
+        work: called with a progress callable.
+        show: what the App does with the result: triggers to yield.
+        summary: the result as JSON types, kept with a delegated operation.
+    """
+    if ctx.delegated:
+        report = _throttled(lambda done, said: ctx.set_progress(done, said), _STORED_SECONDS)
+        return summary(_in_turn(work, report))
+    return _live(ctx, work, show)
+
+
+def _live(
+    ctx: foo.ExecutionContext, work: Callable[[Progress], R], show: Callable[[R], Iterator[Any]]
+) -> Iterator[Any]:
+    events: queue.SimpleQueue = queue.SimpleQueue()
+    report = _throttled(lambda done, said: events.put((done, said)), _LIVE_SECONDS)
+
+    def worker() -> None:
+        try:
+            events.put(_Done(_in_turn(work, report)))
+        except BaseException as error:  # handed over, to be shown
+            if not isinstance(error, UVLError):
+                _logger.exception("A job of the plugin failed")
+            events.put(Failure(error))
+
+    threading.Thread(target=worker, name="uvl-job", daemon=True).start()
+    while True:
+        event = events.get()
+        if isinstance(event, _Done):
+            yield from show(event.result)
+            return
+        if isinstance(event, Failure):
+            yield ctx.ops.reload_dataset()
+            yield show_message(ctx, "error", event.sentence())
+            raise event.error
+        fraction, said = event
+        yield ctx.ops.set_progress(label=said, progress=fraction)
+
+
+@dataclass
+class _Done:
+    result: Any
+
+
+def show_message(ctx: foo.ExecutionContext, severity: str, text: str) -> Any:
+    """A dialog that stays until it is closed: ``severity`` is success, warning or error."""
+    outputs = types.Object()
+    outputs.view("message", types.AlertView(severity=severity, label=text))
+    return ctx.ops.show_output(types.Property(outputs, view=types.View()), {})
+
+
+def _in_turn(work: Callable[[Progress], R], report: Progress) -> R:
+    if not _turn.acquire(blocking=False):
+        report(0.0, "waiting for another job to end")
+        _turn.acquire()
+    try:
+        return work(report)
+    finally:
+        _turn.release()
+
+
+def _throttled(report: Progress, seconds: float) -> Progress:
+    """Passes on at most one message in ``seconds``, but every change of the stage."""
+    last = {"time": float("-inf"), "stage": ""}
+
+    def forward(fraction: float, message: str = "") -> None:
+        stage, now = message.split(" ")[0], time.monotonic()
+        if stage != last["stage"] or now - last["time"] >= seconds or fraction >= 1.0:
+            last.update(time=now, stage=stage)
+            report(fraction, message)
+
+    return forward

@@ -1,0 +1,113 @@
+"""Operator: vectors to clusters in a field."""
+
+import fiftyone as fo
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+import uvl_plugin as uvl
+from uvl_plugin import api
+from uvl_plugin.clustering.base import clusterers
+
+from ._forms import choose, chosen, free_name, mark
+from ._jobs import run_job, show_message
+
+_DEFAULT = "kmeans"
+
+
+class ComputeClusters(foo.Operator):
+    @property
+    def config(self):
+        return foo.OperatorConfig(
+            name="compute_clusters",
+            label="Compute clusters",
+            description="Group images whose vectors are close to each other",
+            icon="workspaces",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_delegated_execution=True,
+        )
+
+    def resolve_placement(self, ctx):
+        return types.Placement(
+            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
+            types.Button(label="Compute clusters", icon="workspaces", prompt=True),
+        )
+
+    def resolve_input(self, ctx):
+        samples = ctx.target_view(require_flat=True)
+        inputs = types.Object()
+        inputs.enum(
+            "embeddings",
+            _vector_fields(ctx),
+            required=True,
+            label="Embeddings",
+            description="The vectors to cluster.",
+        )
+        choose(inputs, ctx, clusterers, "algorithm", _DEFAULT)
+        inputs.str(
+            "run_key",
+            default=_free_key(ctx),
+            label="Name of this run",
+            description="Stands before the number of each cluster.",
+        )
+        inputs.str("field", label="Field", description="Empty: the name of the run.")
+        inputs.bool("overwrite", default=False, label="Overwrite an earlier run of this name")
+        self._check(ctx, samples, inputs)
+        return types.Property(inputs, view=types.View(label="Compute clusters"))
+
+    def _check(self, ctx, samples, inputs):
+        try:
+            arguments = self._arguments(ctx)
+            del arguments["algorithm"]
+            if arguments["embeddings"] or not _vector_fields(ctx):
+                api.check_cluster(samples, **arguments)
+        except uvl.UVLError as error:
+            mark(inputs, error, "run_key")
+
+    def execute(self, ctx):
+        samples = ctx.target_view(require_flat=True)
+        arguments = self._arguments(ctx)
+        return run_job(
+            ctx,
+            lambda progress: uvl.cluster(samples, **arguments, progress=progress),
+            show=lambda result: self._show(ctx, result, arguments["field"]),
+            summary=lambda result: {
+                "field": arguments["field"],
+                "clusters": result.n_clusters,
+                "noise": result.n_noise,
+                "without_vector": result.n_missing,
+            },
+        )
+
+    def _arguments(self, ctx):
+        run_key = ctx.params.get("run_key") or _free_key(ctx)
+        return {
+            "algorithm": chosen(ctx, clusterers, "algorithm", _DEFAULT),
+            "embeddings": ctx.params.get("embeddings") or "",
+            "run_key": run_key,
+            "field": ctx.params.get("field") or run_key,
+            "overwrite": ctx.params.get("overwrite", False),
+        }
+
+    def _show(self, ctx, result, field):
+        yield ctx.ops.reload_dataset()
+        yield ctx.ops.set_active_fields([field])
+        yield show_message(ctx, "success", clustered_message(result, field))
+
+
+def clustered_message(result, field):
+    """Sentence for a person."""
+    said = f"{len(result)} images in {result.n_clusters} clusters"
+    if result.n_noise:
+        said += f", {result.n_noise} of them in none (noise)"
+    if result.n_missing:
+        said += f"; {result.n_missing} have no vector and so no cluster"
+    return f"{said}. Tick values of '{field}' under LABELS in the sidebar to see them."
+
+
+def _vector_fields(ctx):
+    return list(ctx.dataset.get_field_schema(ftype=fo.VectorField))
+
+
+def _free_key(ctx):
+    return free_name("clusters", [*ctx.dataset.list_runs(), *ctx.dataset.get_field_schema()])

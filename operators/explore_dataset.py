@@ -1,0 +1,105 @@
+"""Operator: the whole chain in one click."""
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+import uvl_plugin as uvl
+from uvl_plugin import api
+from uvl_plugin.backbones.base import backbones
+from uvl_plugin.clustering.base import clusterers
+
+from ._forms import choose, chosen, free_name, mark
+from ._jobs import run_job, show_message
+from .compute_clusters import clustered_message
+from .compute_embeddings import embedded_message
+
+_ALGORITHM = "kmeans"
+
+
+class ExploreDataset(foo.Operator):
+    @property
+    def config(self):
+        return foo.OperatorConfig(
+            name="explore_dataset",
+            label="Explore this dataset",
+            description="Vectors, clusters, similarity index and map in one click",
+            icon="travel_explore",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_delegated_execution=True,
+        )
+
+    def resolve_placement(self, ctx):
+        return types.Placement(
+            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
+            types.Button(label="Explore this dataset", icon="travel_explore", prompt=True),
+        )
+
+    def resolve_input(self, ctx):
+        samples = ctx.target_view(require_flat=True)
+        inputs = types.Object()
+        inputs.str(
+            "name",
+            default=_free_name(ctx),
+            label="Name",
+            description="Stands in the names of the fields and keys, and before each cluster.",
+        )
+        choose(inputs, ctx, backbones, "backbone", _backbone(samples))
+        choose(inputs, ctx, clusterers, "algorithm", _ALGORITHM)
+        inputs.enum("map_method", list(api.MAP_METHODS), default="umap", label="Map")
+        inputs.bool("overwrite", default=False, label="Overwrite an earlier exploration")
+        try:
+            arguments = self._arguments(ctx, samples)
+            names = api.Names.of(arguments.pop("name"))
+            del arguments["algorithm"]
+            api.check_explore(samples, names, **arguments)
+        except uvl.UVLError as error:
+            mark(inputs, error, "name")
+        return types.Property(inputs, view=types.View(label="Explore this dataset"))
+
+    def execute(self, ctx):
+        samples = ctx.target_view(require_flat=True)
+        arguments = self._arguments(ctx, samples)
+        return run_job(
+            ctx,
+            lambda progress: uvl.explore(samples, **arguments, progress=progress),
+            show=lambda result: self._show(ctx, result),
+            summary=lambda result: {
+                "field": result.names.clusters,
+                "clusters": result.clustering.n_clusters,
+                "noise": result.clustering.n_noise,
+                "failed": len(result.embedding.failures),
+            },
+        )
+
+    def _arguments(self, ctx, samples):
+        return {
+            "name": ctx.params.get("name") or _free_name(ctx),
+            "backbone": chosen(ctx, backbones, "backbone", _backbone(samples)),
+            "algorithm": chosen(ctx, clusterers, "algorithm", _ALGORITHM),
+            "map_method": ctx.params.get("map_method", "umap"),
+            "overwrite": ctx.params.get("overwrite", False),
+        }
+
+    def _show(self, ctx, result):
+        severity, embedded = embedded_message(result.embedding)
+        clustered = clustered_message(result.clustering, result.names.clusters)
+        yield ctx.ops.reload_dataset()
+        yield ctx.ops.set_active_fields([result.names.clusters])
+        yield show_message(
+            ctx,
+            severity,
+            f"{embedded} {clustered} The map is '{result.names.map_key}' in the Embeddings panel.",
+        )
+
+
+def _backbone(samples):
+    return api.default_backbone(samples).name
+
+
+def _free_name(ctx):
+    """A name none of whose derived names is taken."""
+    dataset = ctx.dataset
+    keys = [*dataset.list_runs(), *dataset.list_brain_runs()]
+    fields = [field.removesuffix("_cluster") for field in dataset.get_field_schema()]
+    return free_name("explore", [*keys, *fields])
