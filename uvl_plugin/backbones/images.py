@@ -54,7 +54,8 @@ def _opened(path: str) -> "Iterator[Image]":
     except Image.DecompressionBombError as error:
         raise DataError(f"too many pixels: {error}") from error
     except Exception as error:  # Pillow's decoders raise almost anything on damaged files
-        raise DataError(f"{type(error).__name__}: {error}") from error
+        text = getattr(error, "strerror", None) or str(error)  # strerror: without the path
+        raise DataError(f"{type(error).__name__}: {text}") from error
 
 
 def _rgb(image: "Image") -> "Image":
@@ -75,7 +76,9 @@ def _eight_bit(image: "Image") -> "Image":
     from PIL import Image
 
     values = np.asarray(image, dtype=np.float64)
-    low, high = values.min(), values.max()
+    finite = values[np.isfinite(values)]
+    low, high = finite.min(initial=np.inf), finite.max(initial=-np.inf)
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
     if image.mode != "F" and low >= 0 and high <= 65535:
         values = values / 257.0
     elif high > low:

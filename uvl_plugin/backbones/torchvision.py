@@ -1,6 +1,7 @@
 """The classification networks of torchvision, without their last layer."""
 
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 UNTRAINED = "untrained"
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # classifiers that GoogLeNet and Inception train with
+_RENAMED = (  # names in torchvision's own files that are older than the networks
+    (re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)"), r"\1\2"),
+    (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
+    (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),
+)
 
 
 @backbones.register
@@ -57,13 +63,15 @@ class TorchVision(Backbone):
         chosen = _named_weights(self.model, self.weights)
         preprocess = self._preprocess(chosen)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+            torch.default_generator.manual_seed(self.seed)  # not the GPU's, it is not restored
             network = build(self.model, preprocess.size)
         unused = (f"{remove_head(network)}.", *_AUXILIARY)
         if is_weights_file(self.weights):
-            fit_weights(network, read_weights(self.weights), ignore=unused, source=self.weights)
+            state = _renamed(read_weights(self.weights))
+            fit_weights(network, state, ignore=unused, source=self.weights)
         elif self.weights != UNTRAINED:
-            fit_weights(network, _download(chosen), ignore=unused, source=str(chosen))
+            state = _renamed(_download(chosen))
+            fit_weights(network, state, ignore=unused, source=str(chosen))
         return Encoder(network, preprocess, target)
 
     def _preprocess(self, chosen: Any) -> Preprocess:
@@ -139,10 +147,18 @@ def _download(chosen: Any) -> "dict[str, torch.Tensor]":
     folder = os.path.join(torch.hub.get_dir(), "checkpoints")
     try:
         return chosen.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except OSError as error:
+    except Exception as error:  # no network, a wrong checksum, a damaged file in the folder
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(
-            f"The weights {chosen} cannot be downloaded ({error}). Put the file "
+            f"The weights {chosen} cannot be downloaded or read ({reason}). Put the file "
             f"{os.path.basename(chosen.url)} from {chosen.url} into {folder}, or set 'weights' "
             "to a local file.",
             "weights",
         ) from error
+
+
+def _renamed(state: "dict[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
+    """The tensors under the names that the networks have now (DenseNet, ViT)."""
+    for pattern, name in _RENAMED:
+        state = {pattern.sub(name, old): tensor for old, tensor in state.items()}
+    return state

@@ -1,6 +1,7 @@
 """Weight files: read without running code from them, fitted to a network with clear errors."""
 
 import os
+import pickle
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     import torch
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
+_BATCH_COUNTER = ".num_batches_tracked"
 
 
 def is_weights_file(text: str) -> bool:
@@ -28,17 +30,16 @@ def read_weights(path: str) -> "dict[str, torch.Tensor]":
     """
     path = check_weights_file(path)
     try:
-        state = _load(path)
+        return _tensors(_load(path))
     except Exception as error:  # each reader has errors of its own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if isinstance(error, pickle.UnpicklingError):  # torch advises to run the code
+            reason = "damaged, or holds more than tensors"
         raise WeightsError(
-            f"'{path}' cannot be read as plain tensors ({str(error).splitlines()[0]}); "
+            f"'{path}' cannot be read as plain tensors ({reason}); "
             "save the network's state_dict() and use that file.",
             "weights",
         ) from error
-    for wrapper in ("state_dict", "model"):
-        if isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
 
 def check_weights_file(path: str) -> str:
@@ -53,7 +54,19 @@ def check_weights_file(path: str) -> str:
     return path
 
 
-def _load(path: str) -> "dict":
+def _tensors(state: "Mapping") -> "dict[str, torch.Tensor]":
+    import torch
+
+    for wrapper in ("state_dict", "model"):
+        if isinstance(state.get(wrapper), Mapping):
+            state = state[wrapper]
+    for name, value in state.items():
+        if not (isinstance(name, str) and isinstance(value, torch.Tensor)):
+            raise TypeError(f"holds {name!r}: {type(value).__name__}, not tensors by name")
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def _load(path: str) -> "Mapping":
     if path.lower().endswith(".safetensors"):
         from safetensors.torch import load_file
 
@@ -63,7 +76,7 @@ def _load(path: str) -> "dict":
     state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, Mapping):
         raise TypeError(f"holds a {type(state).__name__}, not tensors by name")
-    return dict(state)
+    return state
 
 
 def fit_weights(
@@ -74,6 +87,8 @@ def fit_weights(
     source: str,
 ) -> None:
     """Loads ``state`` into ``network``; every tensor must be there and of the right shape.
+
+    Only the batch counters of batch norm may be missing: files from before 2018 have none.
 
     Args:
         network: without its classifier.
@@ -86,7 +101,9 @@ def fit_weights(
     """
     kept = {name: value for name, value in state.items() if not name.startswith(ignore)}
     needed = network.state_dict()
-    missing = sorted(needed.keys() - kept.keys())
+    missing = sorted(
+        name for name in needed.keys() - kept.keys() if not name.endswith(_BATCH_COUNTER)
+    )
     unknown = sorted(kept.keys() - needed.keys())
     shapes = [
         name for name, value in needed.items() if name in kept and kept[name].shape != value.shape
@@ -97,4 +114,5 @@ def fit_weights(
             f"{len(unknown)} unknown, {len(shapes)} of another shape "
             f"(first: {(missing + unknown + shapes)[0]}); choose the model they were made with."
         )
-    network.load_state_dict(kept)
+    needed.update(kept)  # keeps torch's own version marks, without which MNASNet cannot load
+    network.load_state_dict(needed)

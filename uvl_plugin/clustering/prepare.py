@@ -33,8 +33,9 @@ class Preparation:
 
 def unit_length(vectors: np.ndarray) -> np.ndarray:
     """Scales each row to length 1; zero rows stay zero."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)  # float32 may overflow
+    lengths = np.maximum(np.sqrt(squares), np.finfo(np.float32).tiny)
+    return vectors / lengths.astype(np.float32)[:, None]
 
 
 def fit_preparation(vectors: np.ndarray, *, normalize: bool, components: int) -> Preparation:

@@ -45,8 +45,8 @@ class Registry(Generic[T]):
         if not name:
             raise TypeError(f"{cls.__qualname__} needs a class attribute 'name' to be registered.")
         known = self._entries.get(name)
-        if known is not None and known.__qualname__ != cls.__qualname__:
-            raise TypeError(f"{self.what} '{name}' is {known.__qualname__} already.")
+        if known is not None and _home(known) != _home(cls):
+            raise TypeError(f"{self.what} '{name}' is {_home(known)} already.")
         self._entries[name] = cls
         return cls
 
@@ -86,3 +86,7 @@ class Registry(Generic[T]):
                     entry_point.load()
                 self._discovered = True
         return self._entries
+
+
+def _home(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
