@@ -7,11 +7,15 @@ imported, and nothing in this module imports FiftyOne.
 """
 
 import contextlib
+import ctypes
 import importlib.util
 import os
+import re
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +24,7 @@ from uvl_plugin.core.errors import UVLError
 
 _START_SECONDS = 60
 _LOG = "mongod.log"
+_LIBRARIES = {"curl": "libcurl4", "ssl": "libssl3", "crypto": "libssl3"}  # Debian's packages
 
 
 class MongodError(UVLError):
@@ -27,13 +32,52 @@ class MongodError(UVLError):
 
 
 def find_mongod() -> str | None:
-    """Path of the ``mongod`` that FiftyOne would start: its own, else the one on the path."""
+    """Path of a ``mongod``: the one that FiftyOne would start, else the one on the path."""
+    return bundled_mongod() or shutil.which("mongod")
+
+
+def bundled_mongod() -> str | None:
+    """Path of the ``mongod`` inside the FiftyOne package, the only one that FiftyOne starts."""
     package = importlib.util.find_spec("fiftyone")
     for folder in (package.submodule_search_locations if package else None) or ():
         bundled = Path(folder, "db", "bin", "mongod")
         if os.access(bundled, os.X_OK):
             return str(bundled)
-    return shutil.which("mongod")
+    return None
+
+
+def mongod_version(program: str) -> str:
+    """Runs ``program --version``; returns the version, such as ``"7.0.4"``.
+
+    Raises:
+        MongodError: if it does not run: the message says which libraries are missing.
+    """
+    try:
+        ran = _run([program, "--version"])
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise MongodError(f"'{program}' does not run: {error}") from error
+    if found := re.search(r"db version v(\S+)", ran.stdout):
+        return found[1]
+    raise MongodError(f"'{program}' does not run: {_why(ran.stderr, program)}")
+
+
+def _why(stderr: str, program: str) -> str:
+    """The shared libraries that the program lacks, all of them, or else what it said last."""
+    lines = stderr.strip().splitlines() or ["it said nothing"]
+    if "shared libraries" not in stderr:
+        return lines[-1]
+    listed = _run(["ldd", program]).stdout if shutil.which("ldd") else ""
+    missing = re.findall(r"(\S+\.so[.\d]*) => not found", listed)
+    missing = missing or re.findall(r"libraries: (\S+):", stderr)
+    names = [re.sub(r"^lib|\.so.*", "", library) for library in missing]
+    packages = sorted({_LIBRARIES.get(name, f"lib{name}") for name in names})
+    return f"{', '.join(missing)} missing; on Debian or Ubuntu: apt install {' '.join(packages)}"
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=_START_SECONDS
+    )
 
 
 @contextlib.contextmanager
@@ -62,7 +106,13 @@ def private_mongod(folder: str | os.PathLike) -> Iterator[str]:
     port = free_port()
     command = [program, "--dbpath", str(folder), "--port", str(port), "--bind_ip", "127.0.0.1"]
     command += ["--nounixsocket", "--logpath", str(folder / _LOG)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    server = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # a ctrl-C is for us: the server stops after our last write
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one system call
+    )
     try:
         _wait(server, port, folder)
         address = f"mongodb://127.0.0.1:{port}"
@@ -78,6 +128,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def _end_with_parent() -> None:
+    """Asks the kernel to stop this child even when its parent is killed."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def _wait(server: subprocess.Popen, port: int, folder: Path) -> None:
@@ -97,8 +153,15 @@ def _reason(server: subprocess.Popen, folder: Path) -> str:
     said = server.stderr.read().decode(errors="replace").strip() if server.stderr else ""
     log = folder / _LOG
     if log.exists() and "DBPathInUse" in log.read_text(errors="replace")[-20000:]:
-        return "another mongod uses this folder; stop it first."
+        return f"another mongod{_process(folder)} uses this folder; stop it first."
     return said.splitlines()[-1] if said else f"see {log}."
+
+
+def _process(folder: Path) -> str:
+    with contextlib.suppress(OSError):
+        if number := (folder / "mongod.lock").read_text().strip():
+            return f" (process {number})"
+    return ""
 
 
 @contextlib.contextmanager

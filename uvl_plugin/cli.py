@@ -1,0 +1,63 @@
+"""The command ``uvl``: set-up and demo. The work itself is done in Python or in the App."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from uvl_plugin.core.errors import UVLError
+
+_CTRL_C = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        return chosen.run(chosen)
+    except UVLError as error:
+        print(f"uvl: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return _CTRL_C
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="uvl", description="UVL, a FiftyOne plugin.")
+    commands = parser.add_subparsers(metavar="command", required=True)
+
+    doctor = commands.add_parser("doctor", help="check this computer; say how to mend it")
+    doctor.set_defaults(run=_doctor)
+
+    link = commands.add_parser("link", help="make the plugin known to FiftyOne")
+    link.set_defaults(run=_link)
+
+    demo = commands.add_parser("demo", help="explore 1,797 digits in a database of its own")
+    demo.add_argument("--no-app", action="store_true", help="stop after the report")
+    demo.add_argument("--folder", default=".demo", help="for pictures and database (%(default)s)")
+    demo.add_argument("--port", type=int, default=5151, help="first to try (%(default)s)")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _doctor(chosen: argparse.Namespace) -> int:
+    from uvl_plugin.adapter.doctor import doctor
+
+    return doctor()
+
+
+def _link(chosen: argparse.Namespace) -> int:
+    from uvl_plugin.adapter.link import link
+
+    print(link())
+    return 0
+
+
+def _demo(chosen: argparse.Namespace) -> int:
+    from uvl_plugin.adapter.demo import demo
+
+    demo(chosen.folder, app=not chosen.no_app, port=chosen.port)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
