@@ -12,12 +12,19 @@ from uvl_plugin.core.settings import Settings, Spec
 
 
 def choose(
-    inputs: types.Object, ctx: foo.ExecutionContext, registry: Registry, key: str, default: str
+    inputs: types.Object,
+    ctx: foo.ExecutionContext,
+    registry: Registry,
+    key: str,
+    default: str,
+    *,
+    settings: bool = True,
 ) -> None:
     """Adds a choice among a registry's entries, and the settings of the one chosen.
 
     Args:
         key: parameter that holds the chosen name; its settings are under that name.
+        settings: whether to show them.
     """
     choices = types.DropdownView()
     for entry in registry:
@@ -26,7 +33,7 @@ def choose(
         key, choices.values(), default=default, label=registry.what.capitalize(), view=choices
     )
     name = ctx.params.get(key, default)
-    if name in registry:
+    if settings and name in registry:
         _add_settings(inputs, registry[name], ctx.params.get(name) or {})
 
 
@@ -64,7 +71,7 @@ def free_name(stem: str, taken: Iterable[str]) -> str:
     return name
 
 
-def _add_settings(inputs: types.Object, cls: type[Settings], given: dict) -> None:
+def _add_settings(inputs: types.Object, cls: Any, given: dict) -> None:
     form = types.Object()
     problems = cls.problems(_values(cls, given))
     for spec in cls.specs():
@@ -76,7 +83,7 @@ def _add_settings(inputs: types.Object, cls: type[Settings], given: dict) -> Non
 
 
 def _add_input(form: types.Object, spec: Spec) -> types.Property:
-    shown = {"label": spec.name.replace("_", " ").capitalize(), "description": spec.help}
+    shown = {"label": spec.label, "description": spec.help}
     default = None if spec.default is None else _as_input(spec.default)
     if spec.choices is not None:
         return form.enum(spec.name, list(spec.choices), default=default, **shown)

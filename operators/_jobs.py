@@ -99,7 +99,8 @@ def show_message(ctx: foo.ExecutionContext, severity: str, text: str) -> Any:
     """A dialog that stays until it is closed: ``severity`` is success, warning or error."""
     outputs = types.Object()
     outputs.view("message", types.AlertView(severity=severity, label=text))
-    return ctx.ops.show_output(types.Property(outputs, view=types.View()), {})
+    # as JSON: a generator's messages go through plain json.dumps
+    return ctx.ops.show_output(types.Property(outputs, view=types.View()).to_json(), {})
 
 
 def _in_turn(work: Callable[[Progress], R], report: Progress) -> R:
@@ -114,12 +115,13 @@ def _in_turn(work: Callable[[Progress], R], report: Progress) -> R:
 
 def _throttled(report: Progress, seconds: float) -> Progress:
     """Passes on at most one message in ``seconds``, but every change of the stage."""
-    last = {"time": float("-inf"), "stage": ""}
+    reported, shown = float("-inf"), ""
 
     def forward(fraction: float, message: str = "") -> None:
+        nonlocal reported, shown
         stage, now = message.split(" ")[0], time.monotonic()
-        if stage != last["stage"] or now - last["time"] >= seconds or fraction >= 1.0:
-            last.update(time=now, stage=stage)
+        if stage != shown or now - reported >= seconds or fraction >= 1.0:
+            reported, shown = now, stage
             report(fraction, message)
 
     return forward

@@ -36,10 +36,11 @@ class ComputeClusters(foo.Operator):
     def resolve_input(self, ctx):
         samples = ctx.target_view(require_flat=True)
         inputs = types.Object()
+        fields = _vector_fields(ctx)
         inputs.enum(
             "embeddings",
-            _vector_fields(ctx),
-            required=True,
+            fields,
+            default=fields[-1] if fields else None,
             label="Embeddings",
             description="The vectors to cluster.",
         )
@@ -59,8 +60,7 @@ class ComputeClusters(foo.Operator):
         try:
             arguments = self._arguments(ctx)
             del arguments["algorithm"]
-            if arguments["embeddings"] or not _vector_fields(ctx):
-                api.check_cluster(samples, **arguments)
+            api.check_cluster(samples, **arguments)
         except uvl.UVLError as error:
             mark(inputs, error, "run_key")
 
@@ -81,9 +81,10 @@ class ComputeClusters(foo.Operator):
 
     def _arguments(self, ctx):
         run_key = ctx.params.get("run_key") or _free_key(ctx)
+        fields = _vector_fields(ctx)
         return {
             "algorithm": chosen(ctx, clusterers, "algorithm", _DEFAULT),
-            "embeddings": ctx.params.get("embeddings") or "",
+            "embeddings": ctx.params.get("embeddings") or (fields[-1] if fields else ""),
             "run_key": run_key,
             "field": ctx.params.get("field") or run_key,
             "overwrite": ctx.params.get("overwrite", False),

@@ -44,10 +44,12 @@ class ExploreDataset(foo.Operator):
             label="Name",
             description="Stands in the names of the fields and keys, and before each cluster.",
         )
-        choose(inputs, ctx, backbones, "backbone", _backbone(samples))
-        choose(inputs, ctx, clusterers, "algorithm", _ALGORITHM)
+        settings = ctx.params.get("all_settings", False)
+        choose(inputs, ctx, backbones, "backbone", _backbone(samples), settings=settings)
+        choose(inputs, ctx, clusterers, "algorithm", _ALGORITHM, settings=settings)
         inputs.enum("map_method", list(api.MAP_METHODS), default="umap", label="Map")
         inputs.bool("overwrite", default=False, label="Overwrite an earlier exploration")
+        inputs.bool("all_settings", default=False, label="Show the settings of both")
         try:
             arguments = self._arguments(ctx, samples)
             names = api.Names.of(arguments.pop("name"))

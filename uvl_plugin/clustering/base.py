@@ -36,7 +36,11 @@ class Clusterer(Settings):
         True, help="Scale each vector to length 1, so that only its direction counts."
     )
     pca: int = setting(
-        64, ge=0, le=4096, help="Principal components to keep before clustering; 0 keeps all."
+        64,
+        ge=0,
+        le=4096,
+        label="Principal components",
+        help="How many principal components to keep before clustering; 0 keeps all.",
     )
 
     @property

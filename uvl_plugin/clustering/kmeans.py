@@ -23,8 +23,10 @@ class KMeans(Clusterer):
 
     n_clusters: int = setting(10, ge=1, le=65536, help="How many clusters to make.")
     spherical: bool = setting(False, help="Compare by direction: centroids have length 1.")
-    n_init: int = setting(10, ge=1, le=100, help="Independent starts; the best one is kept.")
-    max_iter: int = setting(50, ge=1, le=1000, help="Iterations of each start.")
+    n_init: int = setting(
+        10, ge=1, le=100, label="Starts", help="Independent starts; the best one is kept."
+    )
+    max_iter: int = setting(50, ge=1, le=1000, label="Iterations", help="Iterations of each start.")
     seed: int = setting(0, ge=0, le=2**31 - 1, help="Seed of the starts.")
 
     @property

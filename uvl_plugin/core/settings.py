@@ -26,6 +26,7 @@ def setting(
     ge: float | None = None,
     le: float | None = None,
     choices: tuple[str, ...] | None = None,
+    label: str = "",
     help: str = "",
 ) -> Any:
     """A field of a :class:`Settings` class.
@@ -34,9 +35,11 @@ def setting(
         default: value where none is given.
         ge, le: least and greatest value, for numbers.
         choices: the only values, for text.
+        label: what a person reads; empty: made from the name.
         help: one sentence for forms and documentation.
     """
-    return field(default=default, metadata={"ge": ge, "le": le, "choices": choices, "help": help})
+    described = {"ge": ge, "le": le, "choices": choices, "label": label, "help": help}
+    return field(default=default, metadata=described)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Spec:
     ge: float | None
     le: float | None
     choices: tuple[str, ...] | None
+    label: str
     help: str
 
     def checked(self, value: Any, owner: str) -> Any:
@@ -109,9 +113,11 @@ class Settings:
 
     @classmethod
     def specs(cls) -> tuple[Spec, ...]:
-        """Every setting, in the order of the class."""
+        """Every setting, in the order of the class; those of its base classes last."""
         hints = typing.get_type_hints(cls)
-        return tuple(_spec(item, hints[item.name]) for item in dataclasses.fields(cls))
+        own = vars(cls).get("__annotations__", {})
+        items = sorted(dataclasses.fields(cls), key=lambda item: item.name not in own)
+        return tuple(_spec(item, hints[item.name]) for item in items)
 
     @classmethod
     def problems(cls, values: Mapping[str, Any]) -> dict[str, str]:
@@ -161,5 +167,10 @@ def _spec(item: dataclasses.Field, hint: Any) -> Spec:
         length=length,
         optional=optional,
         default=item.default,
-        **item.metadata,
+        **{**item.metadata, "label": item.metadata["label"] or _label(item.name)},
     )
+
+
+def _label(name: str) -> str:
+    words = name.replace("_", " ")
+    return f"Number of {words[2:]}" if words.startswith("n ") else words.capitalize()
