@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uvl_plugin.adapter import brain, labels, model, runs, target, vectors, writer
+from uvl_plugin.adapter import brain, labels, runs, target, vectors, writer
 from uvl_plugin.backbones.base import Backbone, Encoder
 from uvl_plugin.backbones.choice import suitable_backbone
 from uvl_plugin.backbones.inference import embed_files
@@ -20,6 +20,7 @@ from uvl_plugin.core.progress import Progress, part, shown
 from uvl_plugin.core.timing import Stopwatch
 
 if TYPE_CHECKING:
+    from uvl_plugin.adapter import model
     from uvl_plugin.adapter.target import Dataset, SampleCollection
 
 _LOOKED_AT = 20  # files, to see how large the pictures are
@@ -282,6 +283,8 @@ def load_model(
         DataError: if the run is not there or not known well enough to be repeated.
         WeightsError: if the weights cannot be found.
     """
+    from uvl_plugin.adapter import model  # FiftyOne's models import torch: seconds
+
     if backbone is not None and run_key is None:
         _check_kind(backbone, Backbone, "uvl.TorchVision()")
         return model.EmbeddingModel(backbone.load(device))
