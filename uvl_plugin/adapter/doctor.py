@@ -12,12 +12,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from uvl_plugin.adapter import plugin_probe
 from uvl_plugin.adapter.link import LinkError, repository
 from uvl_plugin.adapter.mongod import MongodError, bundled_mongod, find_mongod, mongod_version
 from uvl_plugin.adapter.user_config import database_uri, plugins_dir
 from uvl_plugin.core.errors import UVLError
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
 
 OK, WARN, BAD = "ok", "warn", "bad"
 _PIP = f"{sys.executable} -m pip"
@@ -103,7 +107,7 @@ def requirements() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _package(name: str, bounds: "object") -> Finding:
+def _package(name: str, bounds: "SpecifierSet") -> Finding:
     mend = f"{_PIP} install '{name}{bounds}'"
     try:
         version = metadata.version(name)
@@ -140,7 +144,7 @@ def _import_error(module: str) -> str:
     """Why ``module`` cannot be imported; nothing where it can."""
     try:
         importlib.import_module(module)
-    except Exception as error:  # compiled modules fail in ways of their own
+    except Exception as error:  # noqa: BLE001 - compiled modules fail in ways of their own
         return f"{error}".strip().splitlines()[0] if str(error) else type(error).__name__
     return ""
 
@@ -154,35 +158,41 @@ def check_gpu() -> Iterator[Finding]:
             BAD, f"torch does not load: {error}", f"{_PIP} install --force-reinstall torch"
         )
         return
-    import torch
-
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        try:
-            names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-            trouble = str(said[0].message) if said and not names else ""
-            if names:
-                torch.ones(1, device="cuda").sum().item()
-        except RuntimeError as error:
-            names, trouble = [], str(error)
+    names, trouble = _gpus()
     if trouble:
         yield Finding(
             WARN,
-            f"torch cannot use the GPU: {trouble.strip().splitlines()[0]}",
+            f"torch cannot use the GPU: {trouble}",
             "update its driver, or install the torch build for it: "
             "https://pytorch.org/get-started/locally",
         )
     elif names:
         yield Finding(OK, f"torch computes on {', '.join(names)}")
-    elif torch.backends.mps.is_available():
-        yield Finding(OK, "torch computes on Apple's GPU (mps)")
     else:
         yield Finding(OK, "torch computes on the processor: it sees no GPU")
     yield from _faiss_gpus(len(names))
 
 
+def _gpus() -> tuple[list[str], str]:
+    """Names of the GPUs that torch computes on, and what keeps it from doing so."""
+    import torch
+
+    if torch.backends.mps.is_available():
+        return ["Apple's GPU (mps)"], ""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+            if names:
+                torch.ones(1, device="cuda").sum().item()
+        except RuntimeError as error:
+            return [], str(error).strip().splitlines()[0]
+    trouble = str(said[0].message).strip().splitlines()[0] if said and not names else ""
+    return names, trouble
+
+
 def _faiss_gpus(n_torch: int) -> Iterator[Finding]:
-    if not n_torch or _import_error("faiss"):
+    if not n_torch or platform.system() != "Linux" or _import_error("faiss"):
         return
     import faiss
 

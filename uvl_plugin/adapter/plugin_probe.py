@@ -26,14 +26,17 @@ def ask() -> dict:
         ProbeError: if FiftyOne does not start.
     """
     with tempfile.TemporaryDirectory(prefix="uvl-") as folder, private_mongod(folder):
-        ran = subprocess.run(
-            [sys.executable, "-c", _CODE],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            cwd=folder,  # so that a package in the current folder does not count
-        )
+        try:
+            ran = subprocess.run(
+                [sys.executable, "-c", _CODE],
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=_SECONDS,
+                cwd=folder,  # so that a package in the current folder does not count
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ProbeError(f"FiftyOne does not start within {_SECONDS} seconds.") from error
     lines = (ran.stdout if ran.returncode == 0 else ran.stderr).strip().splitlines()
     if ran.returncode:
         raise ProbeError(f"FiftyOne does not start: {lines[-1] if lines else ran.returncode}")

@@ -1,0 +1,222 @@
+"""The demo: 1,797 handwritten digits, explored in a database of its own and shown in the App."""
+
+import atexit
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uvl_plugin.adapter.mongod import private_mongod
+from uvl_plugin.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    import fiftyone as fo
+
+    from uvl_plugin.clustering.quality import Agreement
+
+DATASET = "uvl-digits"
+TRUTH = "label"
+NAME = "explore"
+_N_CLUSTERS = 10
+_WHITE = 16  # brightest value of scikit-learn's digits
+_DONE = "uvl_demo"  # in dataset.info, when the exploration is complete: seconds by stage
+_ADDRESS = "127.0.0.1"
+_FIFTYONE = {  # read when FiftyOne is imported
+    "FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS": "true",  # lets the App schedule jobs
+    "FIFTYONE_DATABASE_VALIDATION": "false",  # or it warns of the age of a mongod of our own
+    "FIFTYONE_SHOW_PROGRESS_BARS": "false",
+    "FIFTYONE_LOGGING_LEVEL": "WARNING",
+}
+_HELP = """
+The App is at http://{address}:{port} - in it:
+  - under LABELS on the left, tick {clusters} and open its arrow: tick one cluster to see it
+  - the + beside 'Samples' opens the Embeddings panel: the map, coloured by {clusters}
+  - tick a picture, click the magnifier above the grid: all pictures by similarity to it
+  - press ` and type 'Explore this dataset' for clusters of your own; Schedule works too
+Ctrl-C ends the demo; 'make demo' brings it back with everything in it."""
+
+
+def demo(folder: str | os.PathLike, *, app: bool, port: int) -> None:
+    """Explores the digits, once, prints a report and serves the App until ctrl-C.
+
+    The server of the database stops when the process ends, after FiftyOne has left it.
+
+    Args:
+        folder: holds pictures and database.
+        app: False to stop after the report.
+        port: the App's; the first free one from here.
+
+    Raises:
+        MongodError: if there is no ``mongod``, or the demo runs in this folder already.
+        SettingsError: if no port is free.
+    """
+    folder = Path(folder).absolute()
+    if app:
+        port = _free_port(port)
+    _end_by_signals()
+    os.environ.update(_FIFTYONE)
+    server = contextlib.ExitStack()
+    atexit.register(server.close)  # before FiftyOne is imported, so after FiftyOne's own
+    server.enter_context(private_mongod(folder / "db"))
+    dataset = _dataset(folder / "digits")
+    if not _is_explored(dataset):
+        _explore(dataset)
+    print(_report(dataset, folder), flush=True)
+    if app:
+        _serve(dataset, folder, port)
+
+
+def _end_by_signals() -> None:
+    """Lets a closed terminal, or ``kill``, end the demo as ctrl-C does."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), stop)
+
+
+def _free_port(first: int) -> int:
+    for port in range(first, min(first + 100, 65536)):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind((_ADDRESS, port))
+            return port
+    raise SettingsError(f"No port from {first} on is free; choose another with --port.", "port")
+
+
+def write_digits(folder: Path) -> list[tuple[Path, str]]:
+    """Writes scikit-learn's digits as ``folder/<label>/<number>.png``, those that are missing.
+
+    Returns:
+        File and label of each digit.
+    """
+    import numpy as np
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    pixels = np.round(digits.images * 255 / _WHITE).astype(np.uint8)
+    files = [
+        (folder / str(label) / f"{number:04}.png", str(label))
+        for number, label in enumerate(digits.target)
+    ]
+    for (file, _), picture in zip(files, pixels, strict=True):
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(file)
+    return files
+
+
+def _dataset(folder: Path) -> "fo.Dataset":
+    import fiftyone as fo
+
+    files = write_digits(folder)
+    if fo.dataset_exists(DATASET):
+        dataset = fo.load_dataset(DATASET)
+        if dataset.persistent:
+            return dataset
+        dataset.delete()  # an earlier demo was stopped before it was complete
+    dataset = fo.Dataset(DATASET)
+    dataset.add_samples(
+        [
+            fo.Sample(filepath=str(file), **{TRUTH: fo.Classification(label=label)})
+            for file, label in files
+        ],
+        progress=False,
+    )
+    dataset.persistent = True
+    return dataset
+
+
+def _is_explored(dataset: "fo.Dataset") -> bool:
+    """Whether everything that the report and the App show is there."""
+    from uvl_plugin.api import Names
+
+    names = Names.of(NAME)
+    return (
+        _DONE in dataset.info
+        and dataset.has_run(names.run_key)
+        and dataset.has_sample_field(names.clusters)
+        and all(dataset.has_brain_run(key) for key in (names.index_key, names.map_key))
+    )
+
+
+def _explore(dataset: "fo.Dataset") -> None:
+    import fiftyone as fo
+
+    import uvl_plugin as uvl
+
+    algorithm = uvl.KMeans(n_clusters=_N_CLUSTERS)
+    done = uvl.explore(dataset, NAME, algorithm=algorithm, overwrite=True)
+    dataset.info[_DONE] = done.seconds
+    dataset.app_config.active_fields = fo.ActiveFields(paths=[done.names.clusters])
+    dataset.save()
+
+
+def _report(dataset: "fo.Dataset", folder: Path) -> str:
+    import uvl_plugin as uvl
+    from uvl_plugin.api import Names
+
+    clusters = Names.of(NAME).clusters
+    sizes = dataset.count_values(f"{clusters}.label")
+    found = uvl.evaluate(dataset, clusters, ground_truth=TRUTH)
+    width = max(len(name) for name in sizes)
+    return "\n".join(
+        [
+            f"{len(dataset):,} handwritten digits, 8 x 8 pixels, in {folder}",
+            f"explored as {NAME!r}: pixels, then k-means; it has not seen the labels",
+            "",
+            *(f"  {name:<{width}}  {sizes[name]:>5}" for name in sorted(sizes)),
+            "",
+            f"agreement with the labels: {_scores(found)}",
+            f"seconds: {_seconds(dataset.info[_DONE])}",
+        ]
+    )
+
+
+def _scores(found: "Agreement") -> str:
+    return f"ACC {found.accuracy:.3f}, NMI {found.nmi:.3f}, ARI {found.ari:.3f}"
+
+
+def _seconds(stages: dict[str, float]) -> str:
+    return ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items())
+
+
+def _serve(dataset: "fo.Dataset", folder: Path, port: int) -> None:
+    import fiftyone as fo
+
+    from uvl_plugin.api import Names
+
+    with _worker(folder / "jobs.log"):
+        session = fo.launch_app(dataset, remote=True, address=_ADDRESS, port=port)
+        print(_HELP.format(address=_ADDRESS, port=port, clusters=Names.of(NAME).clusters))
+        sys.stdout.flush()
+        try:
+            session.wait(-1)
+        finally:
+            session.close()
+
+
+@contextlib.contextmanager
+def _worker(log: Path) -> Iterator[None]:
+    """Runs FiftyOne's own service for scheduled jobs."""
+    program = Path(sys.executable).with_name("fiftyone")
+    with log.open("w") as file:
+        worker = subprocess.Popen(
+            [program, "delegated", "launch"],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a ctrl-C is for us: we end it
+            env=os.environ | {"FIFTYONE_LOGGING_LEVEL": "INFO", "PYTHONUNBUFFERED": "1"},
+        )
+        try:
+            yield
+        finally:
+            worker.terminate()
+            worker.wait()
