@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from uvl_plugin.core.errors import UVLError
+from uvl_plugin.core.errors import SettingsError, UVLError
 
 _CTRL_C = 130
 
@@ -26,6 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="command", required=True)
 
     doctor = commands.add_parser("doctor", help="check this computer; say how to mend it")
+    doctor.add_argument("checks", nargs="*", metavar="check", help="only these, such as database")
     doctor.set_defaults(run=_doctor)
 
     link = commands.add_parser("link", help="make the plugin known to FiftyOne")
@@ -40,9 +41,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _doctor(chosen: argparse.Namespace) -> int:
-    from uvl_plugin.adapter.doctor import doctor
+    from uvl_plugin.adapter.doctor import CHECKS, doctor
 
-    return doctor()
+    for name in chosen.checks:
+        if name not in CHECKS:
+            raise SettingsError(f"There is no check '{name}'. Known: {', '.join(CHECKS)}.")
+    return doctor(chosen.checks)
 
 
 def _link(chosen: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import io
 import os
 import signal
 import socket
@@ -11,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uvl_plugin.adapter.mongod import private_mongod
-from uvl_plugin.core.errors import SettingsError
+from uvl_plugin.adapter.mongod import FolderInUseError, private_mongod
+from uvl_plugin.core.errors import SettingsError, UVLError
 
 if TYPE_CHECKING:
     import fiftyone as fo
@@ -41,6 +42,10 @@ The App is at http://{address}:{port} - in it:
 Ctrl-C ends the demo; 'make demo' brings it back with everything in it."""
 
 
+class DemoError(UVLError):
+    """The demo cannot run."""
+
+
 def demo(folder: str | os.PathLike, *, app: bool, port: int) -> None:
     """Explores the digits, once, prints a report and serves the App until ctrl-C.
 
@@ -52,7 +57,8 @@ def demo(folder: str | os.PathLike, *, app: bool, port: int) -> None:
         port: the App's; the first free one from here.
 
     Raises:
-        MongodError: if there is no ``mongod``, or the demo runs in this folder already.
+        MongodError: if there is no ``mongod``, or it does not start.
+        DemoError: if the demo runs in this folder already.
         SettingsError: if no port is free.
     """
     folder = Path(folder).absolute()
@@ -62,7 +68,10 @@ def demo(folder: str | os.PathLike, *, app: bool, port: int) -> None:
     os.environ.update(_FIFTYONE)
     server = contextlib.ExitStack()
     atexit.register(server.close)  # before FiftyOne is imported, so after FiftyOne's own
-    server.enter_context(private_mongod(folder / "db"))
+    try:
+        server.enter_context(private_mongod(folder / "db"))
+    except FolderInUseError as error:
+        raise DemoError(f"The demo runs already: {error}") from error
     dataset = _dataset(folder / "digits")
     if not _is_explored(dataset):
         _explore(dataset)
@@ -85,6 +94,8 @@ def _end_by_signals() -> None:
 def _free_port(first: int) -> int:
     for port in range(first, min(first + 100, 65536)):
         with contextlib.suppress(OSError), socket.socket() as probe:
+            if os.name == "posix":  # a port of a server that has just ended is free
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((_ADDRESS, port))
             return port
     raise SettingsError(f"No port from {first} on is free; choose another with --port.", "port")
@@ -194,9 +205,10 @@ def _serve(dataset: "fo.Dataset", folder: Path, port: int) -> None:
     from uvl_plugin.api import Names
 
     with _worker(folder / "jobs.log"):
-        session = fo.launch_app(dataset, remote=True, address=_ADDRESS, port=port)
-        print(_HELP.format(address=_ADDRESS, port=port, clusters=Names.of(NAME).clusters))
-        sys.stdout.flush()
+        with contextlib.redirect_stdout(io.StringIO()):  # FiftyOne's advice for remote servers
+            session = fo.launch_app(dataset, remote=True, address=_ADDRESS, port=port)
+        clusters = Names.of(NAME).clusters
+        print(_HELP.format(address=_ADDRESS, port=port, clusters=clusters), flush=True)
         try:
             session.wait(-1)
         finally:

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -59,15 +59,20 @@ class Finding:
         return "\n".join(lines + [f"     -> {self.mend}"] * bool(self.mend))
 
 
-def doctor() -> int:
-    """Prints every finding; returns 1 if one is bad, else 0."""
+def doctor(names: Sequence[str] = ()) -> int:
+    """Prints what the checks find; returns 1 if something is bad, else 0.
+
+    Args:
+        names: of ``CHECKS``; none for all of them.
+    """
     levels = []
-    for check in CHECKS:
-        for finding in check():
+    for name in names or CHECKS:
+        for finding in CHECKS[name]():
             levels.append(finding.level)
             print(finding, flush=True)
     bad, warned = levels.count(BAD), levels.count(WARN)
-    print(f"{bad} to mend, {warned} to know." if bad or warned else "All is well.")
+    if not names:
+        print(f"{bad} to mend, {warned} to know" if bad or warned else "all is well")
     return int(bad > 0)
 
 
@@ -297,12 +302,12 @@ def _ask(url: str, answers: dict[str, str]) -> None:
         answers[url] = str(getattr(error, "reason", None) or error)
 
 
-CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    check_python,
-    check_packages,
-    check_builds,
-    check_gpu,
-    check_database,
-    check_plugin,
-    check_hubs,
-)
+CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
+    "python": check_python,
+    "packages": check_packages,
+    "builds": check_builds,
+    "gpu": check_gpu,
+    "database": check_database,
+    "plugin": check_plugin,
+    "hubs": check_hubs,
+}

@@ -31,6 +31,10 @@ class MongodError(UVLError):
     """No MongoDB server can be found or started."""
 
 
+class FolderInUseError(MongodError):
+    """Another server uses the folder."""
+
+
 def find_mongod() -> str | None:
     """Path of a ``mongod``: the one that FiftyOne would start, else the one on the path."""
     return bundled_mongod() or shutil.which("mongod")
@@ -94,6 +98,7 @@ def private_mongod(folder: str | os.PathLike) -> Iterator[str]:
 
     Raises:
         MongodError: if there is no ``mongod``, or it does not start: the message says why.
+        FolderInUseError: if another server uses the folder.
     """
     program = find_mongod()
     if program is None:
@@ -103,6 +108,7 @@ def private_mongod(folder: str | os.PathLike) -> Iterator[str]:
         )
     folder = Path(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / _LOG).unlink(missing_ok=True)
     port = free_port()
     command = [program, "--dbpath", str(folder), "--port", str(port), "--bind_ip", "127.0.0.1"]
     command += ["--nounixsocket", "--logpath", str(folder / _LOG)]
@@ -120,7 +126,7 @@ def private_mongod(folder: str | os.PathLike) -> Iterator[str]:
             yield address
     finally:
         server.terminate()
-        server.wait()
+        server.communicate()  # waits, and closes the pipe
 
 
 def free_port() -> int:
@@ -144,17 +150,23 @@ def _wait(server: subprocess.Popen, port: int, folder: Path) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.05)
-    raise MongodError(f"mongod did not start on {folder}: {_reason(server, folder)}")
+    if _log_says(folder, "DBPathInUse"):
+        raise FolderInUseError(
+            f"'{folder}' is in use by another mongod{_process(folder)}; stop it."
+        )
+    raise MongodError(f"mongod did not start on '{folder}': {_reason(server, folder)}")
 
 
 def _reason(server: subprocess.Popen, folder: Path) -> str:
     if server.poll() is None:
         return f"it did not answer for {_START_SECONDS} seconds; see {folder / _LOG}."
     said = server.stderr.read().decode(errors="replace").strip() if server.stderr else ""
+    return said.splitlines()[-1] if said else f"see {folder / _LOG}."
+
+
+def _log_says(folder: Path, word: str) -> bool:
     log = folder / _LOG
-    if log.exists() and "DBPathInUse" in log.read_text(errors="replace")[-20000:]:
-        return f"another mongod{_process(folder)} uses this folder; stop it first."
-    return said.splitlines()[-1] if said else f"see {log}."
+    return log.exists() and word in log.read_text(errors="replace")[-20000:]
 
 
 def _process(folder: Path) -> str:
