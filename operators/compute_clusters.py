@@ -103,7 +103,7 @@ def clustered_message(result, field):
         said += f", {result.n_noise} of them in none (noise)"
     if result.n_missing:
         said += f"; {result.n_missing} have no vector and so no cluster"
-    return f"{said}. Tick values of '{field}' under LABELS in the sidebar to see them."
+    return f"{said}. Open '{field}' under LABELS in the sidebar to filter them."
 
 
 def _vector_fields(ctx):

@@ -15,7 +15,7 @@ from uvl_plugin.clustering.kmeans import KMeans
 from uvl_plugin.clustering.quality import Agreement, agreement
 from uvl_plugin.core.embeddings import ClusteringResult, is_noise_name
 from uvl_plugin.core.errors import DataError, SettingsError
-from uvl_plugin.core.packages import require
+from uvl_plugin.core.packages import check_installed
 from uvl_plugin.core.progress import Progress, part, shown
 from uvl_plugin.core.timing import Stopwatch
 
@@ -419,7 +419,7 @@ def _check_map_method(method: str) -> None:
             f"method must be one of {', '.join(MAP_METHODS)}, got {method!r}.", "map_method"
         )
     if method == "umap":
-        require("umap", package="umap-learn", needed_by="A map with method='umap'")
+        check_installed("umap", package="umap-learn", needed_by="A map with method='umap'")
 
 
 def check_explore(

@@ -183,6 +183,15 @@ def owner_of(dataset: fo.Dataset, field: str) -> str | None:
     return None if existing is None else (existing.info or {}).get("uvl", {}).get("run_key")
 
 
+def drop_field(dataset: fo.Dataset, field: str) -> None:
+    """Deletes a field, if it is there, and the run that wrote it."""
+    owner = owner_of(dataset, field)
+    if owner is not None and dataset.has_run(owner):
+        dataset.delete_run(owner)
+    if dataset.get_field(field) is not None:
+        dataset.delete_sample_field(field)
+
+
 def check_run_key(dataset: fo.Dataset, run_key: str, *, overwrite: bool) -> None:
     """Raises :class:`DataError` if the key cannot be one, or, unless ``overwrite``, is taken."""
     _check_key(run_key, "run_key")

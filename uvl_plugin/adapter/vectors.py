@@ -7,7 +7,7 @@ import fiftyone as fo
 import numpy as np
 from fiftyone.core.collections import SampleCollection
 
-from uvl_plugin.adapter.runs import embedding_run_key, owner_of
+from uvl_plugin.adapter.runs import drop_field, embedding_run_key
 from uvl_plugin.adapter.target import dataset_of
 from uvl_plugin.backbones.base import Backbone, backbones
 from uvl_plugin.core.embeddings import Embeddings
@@ -120,11 +120,8 @@ def opened(
 
     If the block fails before a vector is written, a field that was made here is removed again.
     """
-    if overwrite and dataset.get_field(field) is not None:
-        owner = owner_of(dataset, field)
-        if owner is not None and dataset.has_run(owner):
-            dataset.delete_run(owner, cleanup=False)
-        dataset.delete_sample_field(field)
+    if overwrite:
+        drop_field(dataset, field)
     made = dataset.get_field(field) is None
     if made:
         origin = {
@@ -138,11 +135,7 @@ def opened(
         yield
     except BaseException:
         if made and not dataset.exists(field):
-            key = embedding_run_key(field)
-            if dataset.has_run(key):
-                dataset.delete_run(key)
-            else:
-                dataset.delete_sample_field(field)
+            drop_field(dataset, field)
         raise
 
 

@@ -9,6 +9,7 @@ from uvl_plugin.adapter.runs import (
     ClusteringRunConfig,
     ClusteringRunResults,
     check_run_key,
+    drop_field,
     owner_of,
 )
 from uvl_plugin.adapter.target import dataset_of
@@ -64,14 +65,16 @@ def write_clusters(
     """
     dataset = dataset_of(samples)
     field, staged = config.field, f"{config.field}_staged"
-    _drop_field(dataset, staged)
+    _drop_staged(dataset, staged)
     try:
         _write_labels(dataset, staged, result, run_key, progress)
     except BaseException:
-        _drop_field(dataset, staged)
+        _drop_staged(dataset, staged)
         raise
     try:
-        _drop_predecessors(dataset, field, run_key)
+        if dataset.has_run(run_key):
+            dataset.delete_run(run_key)
+        drop_field(dataset, field)
         dataset.rename_sample_field(staged, field)
         dataset.create_index(f"{field}.label")
         samples.register_run(run_key, config)
@@ -80,8 +83,8 @@ def write_clusters(
     except BaseException:
         if dataset.has_run(run_key):
             dataset.delete_run(run_key)
-        _drop_field(dataset, staged)
-        _drop_field(dataset, field)
+        _drop_staged(dataset, staged)
+        drop_field(dataset, field)
         raise
     progress(1.0, "written")
 
@@ -109,14 +112,7 @@ def _write_labels(
         progress(0.95 * written / len(result), f"writing clusters, {written} of {len(result)}")
 
 
-def _drop_predecessors(dataset: fo.Dataset, field: str, run_key: str) -> None:
-    """Removes what is overwritten: the run of this key and the run, or the field, of this name."""
-    for key in {run_key, owner_of(dataset, field)}:
-        if key is not None and dataset.has_run(key):
-            dataset.delete_run(key)
-    _drop_field(dataset, field)
-
-
-def _drop_field(dataset: fo.Dataset, field: str) -> None:
-    if dataset.get_field(field) is not None:
-        dataset.delete_sample_field(field)
+def _drop_staged(dataset: fo.Dataset, staged: str) -> None:
+    """Only the field: a run of the same key may be an earlier one."""
+    if dataset.get_field(staged) is not None:
+        dataset.delete_sample_field(staged)

@@ -1,10 +1,9 @@
-"""Packages that are imported late, with an error that names the one to install."""
+"""Packages: whether one is there, and of which version."""
 
-import importlib
+import importlib.util
 import platform
 import sys
 from importlib import metadata
-from types import ModuleType
 
 from uvl_plugin.core.errors import MissingPackageError
 
@@ -23,18 +22,16 @@ RECORDED = (
 )
 
 
-def require(module: str, *, package: str, needed_by: str) -> ModuleType:
-    """Imports ``module``, which comes in the distribution ``package``.
+def check_installed(module: str, *, package: str, needed_by: str) -> None:
+    """Checks that ``module`` of the distribution ``package`` is there, without importing it.
 
     Raises:
         MissingPackageError: if it is not installed.
     """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
+    if importlib.util.find_spec(module) is None:
         raise MissingPackageError(
             f"{needed_by} needs the package '{package}': {sys.executable} -m pip install {package}"
-        ) from error
+        )
 
 
 def versions(packages: tuple[str, ...] = RECORDED) -> dict[str, str]:
