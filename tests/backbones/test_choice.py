@@ -1,0 +1,34 @@
+import pytest
+from PIL import Image
+
+from uvl_plugin.backbones.choice import suitable_backbone
+
+
+@pytest.fixture
+def picture(tmp_path):
+    def write(width, height) -> str:
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.png"
+        Image.new("L", (width, height)).save(path)
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("sizes", "chosen"),
+    [
+        ([(28, 28)], "pixels"),
+        ([(63, 400)], "pixels"),
+        ([(64, 64)], "torchvision"),
+        ([(28, 28), (28, 28), (640, 480)], "pixels"),
+        ([(28, 28), (640, 480), (640, 480)], "torchvision"),
+        ([], "torchvision"),
+    ],
+)
+def test_small_pictures_get_pixels_and_photographs_a_network(picture, sizes, chosen):
+    assert suitable_backbone(picture(*size) for size in sizes).name == chosen
+
+
+def test_damaged_files_have_no_say(picture, tmp_path):
+    assert suitable_backbone([str(tmp_path / "missing.png"), picture(28, 28)]).name == "pixels"
+    assert suitable_backbone([str(tmp_path / "missing.png")]).name == "torchvision"
