@@ -2,6 +2,7 @@
 
 import logging
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -119,7 +120,7 @@ def _throttled(report: Progress, seconds: float) -> Progress:
 
     def forward(fraction: float, message: str = "") -> None:
         nonlocal reported, shown
-        stage, now = message.split(" ")[0], time.monotonic()
+        stage, now = re.sub(r"\d+", "", message), time.monotonic()
         if stage != shown or now - reported >= seconds or fraction >= 1.0:
             reported, shown = now, stage
             report(fraction, message)

@@ -29,8 +29,8 @@ def check_may_cluster(dataset: fo.Dataset, field: str, run_key: str, *, overwrit
         DataError: if the field is of another kind, and, unless ``overwrite``, if the field
             or the key is taken.
     """
-    check_name(field)
     check_run_key(dataset, run_key, overwrite=overwrite)
+    check_name(field)
     existing = dataset.get_field(field)
     if existing is None:
         return
