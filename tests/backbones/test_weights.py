@@ -1,4 +1,5 @@
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -66,7 +67,7 @@ class Trap:
         self.path = path
 
     def __reduce__(self):
-        return (open, (str(self.path), "w"))
+        return Path.touch, (self.path,)
 
 
 @pytest.mark.parametrize(

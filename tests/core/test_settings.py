@@ -116,6 +116,22 @@ def test_specs_describe_each_setting_in_order():
     assert (colour.kind, colour.length, colour.optional) == (tuple, 3, True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SmallToy(Toy):
+    n_parts: int = setting(3)
+    min_size: int = setting(1, label="Least size")
+
+
+def test_labels_are_given_or_made_from_the_name_and_inherited_settings_come_last():
+    labels = [(spec.name, spec.label) for spec in SmallToy.specs()]
+    assert labels[:4] == [
+        ("n_parts", "Number of parts"),
+        ("min_size", "Least size"),
+        ("count", "Count"),
+        ("rate", "Rate"),
+    ]
+
+
 def a_value(spec: Spec) -> st.SearchStrategy:
     """Any value that the setting may have."""
     low = -1000 if spec.ge is None else spec.ge
