@@ -35,11 +35,11 @@ _FIFTYONE = {  # read when FiftyOne is imported
 }
 _HELP = """
 The App is at http://{address}:{port} - in it:
-  - under LABELS on the left, tick {clusters} and open its arrow: tick one cluster to see it
-  - the + beside 'Samples' opens the Embeddings panel: the map, coloured by {clusters}
-  - tick a picture, click the magnifier above the grid: all pictures by similarity to it
+  - on the left, under LABELS, the arrow of {clusters} lists the clusters: tick one to see it
+  - the + beside 'Samples' opens the Embeddings panel: choose {map}, coloured by {clusters}.label
+  - point at a picture and tick it, then click the magnifier: all pictures, the most similar first
   - press ` and type 'Explore this dataset' for clusters of your own; Schedule works too
-Ctrl-C ends the demo; 'make demo' brings it back with everything in it."""
+Ctrl-C ends the demo; started again, it has everything that you made in it."""
 
 
 class DemoError(UVLError):
@@ -167,6 +167,7 @@ def _explore(dataset: "fo.Dataset") -> None:
     done = uvl.explore(dataset, NAME, algorithm=algorithm, overwrite=True)
     dataset.info[_DONE] = done.seconds
     dataset.app_config.active_fields = fo.ActiveFields(paths=[done.names.clusters])
+    dataset.app_config.color_scheme = fo.ColorScheme(color_by="value")
     dataset.save()
 
 
@@ -207,8 +208,8 @@ def _serve(dataset: "fo.Dataset", folder: Path, port: int) -> None:
     with _worker(folder / "jobs.log"):
         with contextlib.redirect_stdout(io.StringIO()):  # FiftyOne's advice for remote servers
             session = fo.launch_app(dataset, remote=True, address=_ADDRESS, port=port)
-        clusters = Names.of(NAME).clusters
-        print(_HELP.format(address=_ADDRESS, port=port, clusters=clusters), flush=True)
+        names = {"clusters": Names.of(NAME).clusters, "map": Names.of(NAME).map_key}
+        print(_HELP.format(address=_ADDRESS, port=port, **names), flush=True)
         try:
             session.wait(-1)
         finally:

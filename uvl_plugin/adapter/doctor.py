@@ -3,10 +3,7 @@
 import importlib
 import platform
 import sys
-import threading
-import urllib.error
 import urllib.parse
-import urllib.request
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uvl_plugin.adapter import plugin_probe
+from uvl_plugin.adapter import hubs, plugin_probe
 from uvl_plugin.adapter.link import LinkError, repository
 from uvl_plugin.adapter.mongod import MongodError, bundled_mongod, find_mongod, mongod_version
 from uvl_plugin.adapter.user_config import database_uri, plugins_dir
@@ -35,7 +32,7 @@ _BUILDS = {  # distributions that hold the same module: the first is the one to 
     ),
     "faiss": ("faiss-gpu", "faiss-cpu", "faiss-gpu-cu12", "faiss-gpu-cu11"),
 }
-_HUBS = ("https://download.pytorch.org", "https://huggingface.co")
+_HUBS = ["https://download.pytorch.org", "https://huggingface.co"]
 _HUB_SECONDS = 3
 
 
@@ -271,35 +268,16 @@ def _loaded(seen: dict) -> Iterator[Finding]:
 
 def check_hubs() -> Iterator[Finding]:
     """Whether the places answer that weights are downloaded from."""
-    answers: dict[str, str] = {}
-    threads = [threading.Thread(target=_ask, args=(hub, answers), daemon=True) for hub in _HUBS]
-    for thread in threads:
-        thread.start()
-    for hub, thread in zip(_HUBS, threads, strict=True):
-        thread.join(_HUB_SECONDS)  # a name server may take longer than the timeout below
-        error = answers.get(hub, f"no answer in {_HUB_SECONDS} seconds")
+    for hub, reason in hubs.silence(_HUBS, _HUB_SECONDS).items():
         name = urllib.parse.urlsplit(hub).hostname
-        if error:
+        if reason:
             yield Finding(
                 WARN,
-                f"{name} does not answer ({error}), so its weights cannot be downloaded",
+                f"{name} does not answer ({reason}), so its weights cannot be downloaded",
                 "give a local weights file instead: uvl.TorchVision(weights='/folder/file.pth')",
             )
         else:
             yield Finding(OK, f"{name} answers")
-
-
-def _ask(url: str, answers: dict[str, str]) -> None:
-    """Puts why ``url`` does not answer into ``answers``; any answer of a server is one."""
-    try:
-        with urllib.request.urlopen(
-            urllib.request.Request(url, method="HEAD"), timeout=_HUB_SECONDS
-        ):
-            answers[url] = ""
-    except urllib.error.HTTPError:
-        answers[url] = ""
-    except OSError as error:
-        answers[url] = str(getattr(error, "reason", None) or error)
 
 
 CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
