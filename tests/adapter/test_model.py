@@ -73,7 +73,7 @@ def test_a_model_takes_arrays_and_images(digit_files):
     assert model.media_type == "image"
 
 
-@pytest.mark.parametrize("algorithm", [uvl.KMeans(), uvl.KMeans(spherical=True), uvl.HDBSCAN()])
+@pytest.mark.parametrize("algorithm", [uvl.KMeans(), uvl.KMeans(spherical=False), uvl.HDBSCAN()])
 def test_a_labeller_puts_images_into_the_clusters_of_a_run(digits, make_dataset, algorithm):
     view = digits.take(150, seed=1)
     uvl.embed(view, PIXELS, "emb")

@@ -1,1 +1,57 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.browser.driver import chromium, find_chromium
 from tests.fiftyone_fixtures import *  # the fixtures, and FiftyOne on a private database
+
+
+@pytest.fixture(scope="module")
+def all_digits(tmp_path_factory):
+    """All 1,797 handwritten digits of scikit-learn, as a dataset of PNG files."""
+    import fiftyone as fo
+
+    from uvl_plugin.adapter.demo import write_digits
+
+    files = write_digits(tmp_path_factory.mktemp("digits"))
+    dataset = fo.Dataset("digits")
+    dataset.add_samples(
+        [
+            fo.Sample(filepath=str(path), label=fo.Classification(label=label))
+            for path, label in files
+        ],
+        progress=False,
+    )
+    yield dataset
+    dataset.delete()
+
+
+@pytest.fixture(scope="module")
+def address(all_digits):
+    """Where a real App server answers."""
+    import fiftyone as fo
+
+    from uvl_plugin.adapter.mongod import free_port
+
+    port = free_port()
+    session = fo.launch_app(all_digits, remote=True, address="127.0.0.1", port=port)
+    yield f"http://127.0.0.1:{port}"
+    session.close()
+    fo.close_app()
+
+
+@pytest.fixture
+def app():
+    """The App in Chromium; screenshots go to the folder ``$UVL_SCREENSHOTS`` where it is set."""
+    program = find_chromium()
+    if program is None:
+        missing = "no Chromium on this machine; install it, or set UVL_CHROMIUM to its path"
+        if os.environ.get("UVL_REQUIRE_BROWSER"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    folder = os.environ.get("UVL_SCREENSHOTS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    with chromium(program, Path(folder) if folder else None) as app:
+        yield app

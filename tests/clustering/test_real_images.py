@@ -56,9 +56,5 @@ def test_photographs_of_flowers(real_data):
     backbone = TorchVision(model="mobilenet_v2", weights=str(weights), mean=half, std=half)
     flowers = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
     embeddings, classes = embedded(real_data / "images/flowers5", flowers, backbone)
-    for spherical, least in ((False, 0.50), (True, 0.54)):  # seen: 0.535 and 0.585
-        # ten starts: each ends near 0.50 or near 0.59, with nearly the same spread
-        reached = [
-            accuracy(embeddings, classes, spherical=spherical, seed=seed) for seed in range(10)
-        ]
-        assert statistics.mean(reached) >= least
+    reached = [accuracy(embeddings, classes, seed=seed) for seed in range(3)]
+    assert statistics.mean(reached) >= 0.54  # 0.584 to 0.599 over six orders of the files

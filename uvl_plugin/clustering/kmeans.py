@@ -22,7 +22,9 @@ class KMeans(Clusterer):
     description = "A fixed number of clusters of similar size; fast, also for millions."
 
     n_clusters: int = setting(10, ge=1, le=65536, help="How many clusters to make.")
-    spherical: bool = setting(False, help="Compare by direction: centroids have length 1.")
+    spherical: bool = setting(
+        True, help="Compare by direction: centroids have length 1. Varies less with the seed."
+    )
     n_init: int = setting(
         10, ge=1, le=100, label="Starts", help="Independent starts; the best one is kept."
     )
