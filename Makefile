@@ -30,7 +30,7 @@ lint: .venv/.ready-dev  ## style and types
 	$(BIN)/mypy
 
 screenshots: .venv/.ready-dev  ## take the pictures of the documentation anew
-	$(BIN)/python scripts/screenshots.py
+	UVL_REQUIRE_BROWSER=1 UVL_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser
 
 clean:  ## remove environments, caches, and the demo with its database
 	rm -rf .venv .venv-lowest .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

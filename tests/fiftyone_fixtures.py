@@ -10,7 +10,7 @@ FOLDER = private_database.start()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _private() -> None:
+def private_database_in_use() -> None:
     private_database.check()
 
 

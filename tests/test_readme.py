@@ -1,0 +1,80 @@
+"""The README tells the truth: its Python runs, and the files it names are there."""
+
+import re
+import shutil
+
+import pytest
+
+from tests.fiftyone_fixtures import *  # the fixtures, and FiftyOne on a private database
+from tests.private_database import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture
+def untrained_downloads(monkeypatch):
+    """Random weights in place of those that torchvision would download."""
+    from uvl_plugin.backbones import torchvision
+
+    monkeypatch.setattr(
+        torchvision, "_download", lambda chosen: torchvision.build("mobilenet_v2", 224).state_dict()
+    )
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch, digit_files):
+    for folder, files in (("photos", digit_files[::4]), ("new_photos", digit_files[1::20])):
+        (tmp_path / folder).mkdir()
+        for path, _ in files:
+            shutil.copy(path, tmp_path / folder)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_lines_for_users_run(folders, untrained_downloads, capsys):
+    import fiftyone as fo
+
+    names = {}
+    usage = [block for block in BLOCKS if not block.startswith("# uvl_plugin/")]
+    assert len(usage) == 3
+    exec(usage[0], names)  # noqa: S102  our own README
+    exec(usage[1], names)  # noqa: S102
+    labels = [fo.Classification(label=path[-10]) for path in names["dataset"].values("filepath")]
+    names["dataset"].set_values("label", labels)
+    exec(usage[2], names)  # noqa: S102
+    said = capsys.readouterr().out
+    assert re.search(r"accuracy +0\.\d+", said)
+    assert len(names["new"].exists("cluster")) == 10
+    assert names["dataset"].list_brain_runs() == ["mobilenet_map", "mobilenet_sim"]
+    for name in ("dataset", "new"):
+        names[name].delete()
+
+
+def test_the_files_to_add_keep_the_contract(digits, monkeypatch):
+    import uvl_plugin as uvl
+    from uvl_plugin.backbones.base import backbones
+    from uvl_plugin.clustering.base import clusterers
+
+    for registry in (backbones, clusterers):
+        registry.names()
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+    files = [block for block in BLOCKS if block.startswith("# uvl_plugin/")]
+    assert len(files) == 2
+    for block in files:
+        exec(block, {"__name__": "added"})  # noqa: S102
+    uvl.embed(digits, uvl.AverageColour(tiles=4), "colour")
+    result = uvl.cluster(digits, uvl.Agglomerative(), embeddings="colour", run_key="added")
+    assert result.n_clusters == 10
+    assert len(digits.exists("cluster")) == 200
+    for name in ("AverageColour", "Agglomerative"):
+        vars(uvl).pop(name, None)
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\(((?!http)[^)#]+)\)", README))
+def test_what_it_links_to_is_there(path):
+    assert (REPOSITORY / path).exists()
+
+
+@pytest.mark.parametrize("target", re.findall(r"`make ([a-z-]+)", README))
+def test_the_commands_it_names_are_there(target):
+    assert re.search(rf"^{target}:", (REPOSITORY / "Makefile").read_text(), flags=re.MULTILINE)
