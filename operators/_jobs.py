@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import fiftyone.operators as foo
 from fiftyone.operators import types
@@ -37,6 +37,29 @@ class Failure:
             f"This should not have happened: {type(self.error).__name__}: {self.error}. "
             "The log of the FiftyOne server has the details."
         )
+
+
+class JobOperator(foo.Operator):
+    """An operator that does long work: at once or delegated, with a button over the grid.
+
+    Class attributes:
+        about: name, label, description and icon, as ``foo.OperatorConfig`` takes them.
+    """
+
+    about: ClassVar[dict[str, str]]
+
+    @property
+    def config(self):
+        return foo.OperatorConfig(
+            **self.about,
+            dynamic=True,
+            execute_as_generator=True,
+            allow_delegated_execution=True,
+        )
+
+    def resolve_placement(self, ctx):
+        button = types.Button(label=self.about["label"], icon=self.about["icon"], prompt=True)
+        return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
 
 
 def run_job(

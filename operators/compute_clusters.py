@@ -1,7 +1,8 @@
 """Operator: vectors to clusters in a field."""
 
+from typing import ClassVar
+
 import fiftyone as fo
-import fiftyone.operators as foo
 from fiftyone.operators import types
 
 import uvl_plugin as uvl
@@ -9,29 +10,18 @@ from uvl_plugin import api
 from uvl_plugin.clustering.base import clusterers
 
 from ._forms import choose, chosen, free_name, mark
-from ._jobs import run_job, show_message
+from ._jobs import JobOperator, run_job, show_message
 
 _DEFAULT = "kmeans"
 
 
-class ComputeClusters(foo.Operator):
-    @property
-    def config(self):
-        return foo.OperatorConfig(
-            name="compute_clusters",
-            label="Compute clusters",
-            description="Group images whose vectors are close to each other",
-            icon="workspaces",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_delegated_execution=True,
-        )
-
-    def resolve_placement(self, ctx):
-        return types.Placement(
-            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
-            types.Button(label="Compute clusters", icon="workspaces", prompt=True),
-        )
+class ComputeClusters(JobOperator):
+    about: ClassVar = {
+        "name": "compute_clusters",
+        "label": "Compute clusters",
+        "description": "Group images whose vectors are close to each other",
+        "icon": "workspaces",
+    }
 
     def resolve_input(self, ctx):
         samples = ctx.target_view(require_flat=True)

@@ -1,6 +1,7 @@
 """Operator: images to vectors in a field."""
 
-import fiftyone.operators as foo
+from typing import ClassVar
+
 from fiftyone.operators import types
 
 import uvl_plugin as uvl
@@ -8,29 +9,18 @@ from uvl_plugin import api
 from uvl_plugin.backbones.base import backbones
 
 from ._forms import choose, chosen, free_name, mark
-from ._jobs import run_job, show_message
+from ._jobs import JobOperator, run_job, show_message
 
 _DEFAULT = "torchvision"
 
 
-class ComputeEmbeddings(foo.Operator):
-    @property
-    def config(self):
-        return foo.OperatorConfig(
-            name="compute_embeddings",
-            label="Compute embeddings",
-            description="Turn every image into a vector with a deep network",
-            icon="scatter_plot",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_delegated_execution=True,
-        )
-
-    def resolve_placement(self, ctx):
-        return types.Placement(
-            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
-            types.Button(label="Compute embeddings", icon="scatter_plot", prompt=True),
-        )
+class ComputeEmbeddings(JobOperator):
+    about: ClassVar = {
+        "name": "compute_embeddings",
+        "label": "Compute embeddings",
+        "description": "Turn every image into a vector with a deep network",
+        "icon": "scatter_plot",
+    }
 
     def resolve_input(self, ctx):
         samples = ctx.target_view(require_flat=True)

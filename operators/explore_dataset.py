@@ -1,6 +1,7 @@
 """Operator: the whole chain in one click."""
 
-import fiftyone.operators as foo
+from typing import ClassVar
+
 from fiftyone.operators import types
 
 import uvl_plugin as uvl
@@ -9,31 +10,20 @@ from uvl_plugin.backbones.base import backbones
 from uvl_plugin.clustering.base import clusterers
 
 from ._forms import choose, chosen, free_name, mark
-from ._jobs import run_job, show_message
+from ._jobs import JobOperator, run_job, show_message
 from .compute_clusters import clustered_message
 from .compute_embeddings import embedded_message
 
 _ALGORITHM = "kmeans"
 
 
-class ExploreDataset(foo.Operator):
-    @property
-    def config(self):
-        return foo.OperatorConfig(
-            name="explore_dataset",
-            label="Explore this dataset",
-            description="Vectors, clusters, similarity index and map in one click",
-            icon="travel_explore",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_delegated_execution=True,
-        )
-
-    def resolve_placement(self, ctx):
-        return types.Placement(
-            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
-            types.Button(label="Explore this dataset", icon="travel_explore", prompt=True),
-        )
+class ExploreDataset(JobOperator):
+    about: ClassVar = {
+        "name": "explore_dataset",
+        "label": "Explore this dataset",
+        "description": "Vectors, clusters, similarity index and map in one click",
+        "icon": "travel_explore",
+    }
 
     def resolve_input(self, ctx):
         samples = ctx.target_view(require_flat=True)

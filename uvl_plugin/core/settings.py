@@ -5,6 +5,7 @@ run record and the documentation are all made from :meth:`Settings.specs`.
 """
 
 import dataclasses
+import inspect
 import math
 import types
 import typing
@@ -115,7 +116,7 @@ class Settings:
     def specs(cls) -> tuple[Spec, ...]:
         """Every setting, in the order of the class; those of its base classes last."""
         hints = typing.get_type_hints(cls)
-        own = vars(cls).get("__annotations__", {})
+        own = inspect.get_annotations(cls)
         items = sorted(dataclasses.fields(cls), key=lambda item: item.name not in own)
         return tuple(_spec(item, hints[item.name]) for item in items)
 
