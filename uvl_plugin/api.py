@@ -105,7 +105,8 @@ def embed(
         field: name of the vector field.
         batch_size: images that the network sees at once, at least 1.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
-        overwrite: start anew, also where the field holds another backbone's vectors.
+        overwrite: embed these samples again; where another backbone made the field, all of
+            its vectors go.
         progress: see :func:`uvl_plugin.core.progress.shown`.
 
     Returns:
@@ -118,7 +119,7 @@ def embed(
             file could be read.
     """
     check_embed(samples, backbone, field, batch_size=batch_size, overwrite=overwrite)
-    dataset, watch = target.dataset_of(samples), Stopwatch()
+    watch = Stopwatch()
     result = EmbeddingResult(field, seconds=watch.seconds)
     with shown(progress, "embed") as report:
         todo = samples if overwrite else vectors.without_vectors(samples, field)
@@ -129,7 +130,7 @@ def embed(
         report(0.0, f"loading {backbone.label}")
         with watch.stage("load"):
             encoder = backbone.load(device)
-        with vectors.opened(dataset, field, backbone, overwrite=overwrite):
+        with vectors.opened(samples, field, backbone, overwrite=overwrite):
             try:
                 with watch.stage("embed"):
                     _embed_files(todo, encoder, result, batch_size, report)

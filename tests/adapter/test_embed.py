@@ -90,6 +90,16 @@ def test_vectors_of_another_backbone_are_refused_unless_overwritten(digits):
     assert digits.get_run_info("embed_emb").config.settings == {"size": 3}
 
 
+def test_overwriting_a_view_with_the_same_backbone_keeps_the_rest(digits, bad_files):
+    uvl.embed(digits, PIXELS, "emb")
+    first = digits.first()
+    first.filepath = str(bad_files["empty file"])
+    first.save()
+    result = uvl.embed(digits.limit(5), PIXELS, "emb", overwrite=True)
+    assert (result.n_embedded, list(result.failures)) == (4, [first.id])
+    assert len(digits.exists("emb")) == 199
+
+
 def test_a_field_of_another_kind_is_never_overwritten(digits):
     for overwrite in (False, True):
         with pytest.raises(uvl.DataError, match="'label' is a field of type"):

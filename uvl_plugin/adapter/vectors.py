@@ -93,13 +93,19 @@ def check_may_write(dataset: fo.Dataset, field: str, space: str, *, overwrite: b
             "another name.",
             "field",
         )
-    made_by = (existing.info or {}).get("uvl", {}).get("space")
+    made_by = _space(dataset, field)
     if not overwrite and made_by != space:
         raise DataError(
             f"'{field}' holds vectors of {made_by or 'unknown origin'}; choose another field, "
             "or pass overwrite=True to replace them.",
             "field",
         )
+
+
+def _space(dataset: fo.Dataset, field: str) -> str | None:
+    """The space of the vectors in ``field``; None where that is not known."""
+    existing = dataset.get_field(field)
+    return None if existing is None else (existing.info or {}).get("uvl", {}).get("space")
 
 
 def check_name(field: str) -> None:
@@ -114,14 +120,19 @@ def check_name(field: str) -> None:
 
 @contextlib.contextmanager
 def opened(
-    dataset: fo.Dataset, field: str, backbone: Backbone, *, overwrite: bool
+    samples: SampleCollection, field: str, backbone: Backbone, *, overwrite: bool
 ) -> Iterator[None]:
-    """Makes the field where it is missing; ``overwrite`` removes it, with its run, first.
+    """Makes the field where it is missing.
 
-    If the block fails before a vector is written, a field that was made here is removed again.
+    ``overwrite`` clears the vectors of ``samples``; where another backbone made the field, all
+    of it goes, with its run. If the block fails before a vector is written, a field that was
+    made here is removed again.
     """
-    if overwrite:
+    dataset = dataset_of(samples)
+    if overwrite and _space(dataset, field) != backbone.space:
         drop_field(dataset, field)
+    elif overwrite:
+        dataset.set_values(field, dict.fromkeys(samples.values("id")), key_field="id")
     made = dataset.get_field(field) is None
     if made:
         origin = {
