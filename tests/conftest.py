@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -8,6 +9,12 @@ import pytest
 
 hypothesis.settings.register_profile("uvl", max_examples=50, deadline=None, derandomize=True)
 hypothesis.settings.load_profile("uvl")
+
+
+def pytest_configure() -> None:
+    """Tests send ctrl-C to programs that they start, which ignore it where a shell started the
+    tests in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -130,7 +130,6 @@ def test_a_demo_in_use_is_said_in_one_line(explored, environment):
 
 def test_the_app_is_served_until_ctrl_c(explored, environment):
     folder, *_ = explored
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     with subprocess.Popen(
         [*COMMAND, str(folder), "--port", str(free_port())],
         stdout=subprocess.PIPE,

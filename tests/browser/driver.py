@@ -38,6 +38,7 @@ class App:
         advertisement = self.page.get_by_text("Dismiss", exact=True)
         with contextlib.suppress(Exception):  # shown or not, as FiftyOne likes
             advertisement.last.click(timeout=8 * SECONDS)
+        self.cy("btn-clear-view-bar").click()
         for tab in self.page.locator('[data-cy^="panel-tab-"]').all():
             if tab.get_attribute("data-cy") != "panel-tab-samples":  # left open by an earlier page
                 tab.locator("button").click()
@@ -57,21 +58,21 @@ class App:
         self.page.keyboard.press("`")
         self.page.get_by_placeholder("Search operations by name").fill(name)
         self.page.get_by_text(name, exact=True).first.click()
-        self.button("Execute").wait_for(timeout=60 * SECONDS)
+        self.button("Execute").wait_for(timeout=120 * SECONDS)
 
     def button(self, name: str):
         return self.page.get_by_role("button", name=name)
 
     def execute(self) -> None:
         """Presses Execute as soon as the form lets one."""
-        self.button("Execute").click(timeout=60 * SECONDS)
+        self.button("Execute").click(timeout=120 * SECONDS)
 
     def schedule(self) -> None:
         """Chooses Schedule beside Execute, and presses it."""
-        self.button("Execute").wait_for(timeout=60 * SECONDS)
+        self.button("Execute").wait_for(timeout=120 * SECONDS)
         self.button("Execute").locator("xpath=following-sibling::button").click()
         self.page.get_by_text("Schedule", exact=True).click()
-        self.button("Schedule").click(timeout=60 * SECONDS)
+        self.button("Schedule").click(timeout=120 * SECONDS)
 
     def wait_until(self, condition: Callable[[], object], seconds: int = 30) -> None:
         """Waits for something that the page does not show."""
@@ -97,7 +98,7 @@ class App:
         search.click()
         search.fill(value)
         self.page.keyboard.press("Enter")
-        self.cy(f"checkbox-{value}").wait_for(timeout=60 * SECONDS)
+        self.cy(f"checkbox-{value}").wait_for(timeout=120 * SECONDS)
 
     def reset_filters(self) -> None:
         self.cy("button-Reset").click()
@@ -107,7 +108,7 @@ class App:
         text = self.cy("entry-counts").inner_text()
         return int(re.search(r"[\d,]+", text).group().replace(",", ""))
 
-    def wait_for_count(self, count: int, seconds: int = 60) -> None:
+    def wait_for_count(self, count: int, seconds: int = 120) -> None:
         text = f"{count:,} sample"
         self.cy("entry-counts").get_by_text(text).wait_for(timeout=seconds * SECONDS)
 
@@ -132,7 +133,7 @@ def chromium(program: str, pictures: Path | None) -> Iterator[App]:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
         try:
             page = browser.new_page(viewport={"width": 1440, "height": 900})
-            page.set_default_timeout(60 * SECONDS)
+            page.set_default_timeout(120 * SECONDS)
             yield App(page, pictures)
         finally:
             browser.close()

@@ -26,7 +26,7 @@ def test_a_newcomer_explores_a_dataset(app, address, all_digits):
     all_digits.reload()
     clusters = all_digits.count_values("explore_cluster.label")
     assert sum(clusters.values()) == 1797
-    assert app.cy("checkbox-explore_cluster").is_visible()
+    app.cy("checkbox-explore_cluster").wait_for()
     app.cy("tag-explore_cluster").first.wait_for()
     assert re.fullmatch(r"explore 0\d", app.cy("tag-explore_cluster").first.inner_text())
 
