@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from uvl_plugin.adapter import doctor
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Stands for pip: installs a wheel by unpacking it, as `python wheel/pip install wheel`.
@@ -78,6 +80,13 @@ def test_supported_pythons_pass(setup_env, version):
 def test_other_pythons_are_refused_with_a_way_out(setup_env, version):
     with pytest.raises(setup_env.SetupError, match=r"not supported; use 3.10 to 3.13.*PYTHON="):
         setup_env.check_python(version)
+
+
+def test_the_supported_pythons_are_said_alike_everywhere(setup_env):
+    first, end = setup_env.PYTHONS
+    wanted = f'requires-python = ">={first[0]}.{first[1]},<{end[0]}.{end[1]}"'
+    assert wanted in (REPOSITORY / "pyproject.toml").read_text()
+    assert doctor._PYTHONS == setup_env.PYTHONS
 
 
 def test_a_failure_is_one_line(setup_env, monkeypatch, capsys):
