@@ -39,7 +39,9 @@ class ExploreDataset(JobOperator):
         choose(inputs, ctx, clusterers, "algorithm", _ALGORITHM, settings=settings)
         inputs.enum("map_method", list(api.MAP_METHODS), default="umap", label="Map")
         inputs.bool("overwrite", default=False, label="Overwrite an earlier exploration")
-        inputs.bool("all_settings", default=False, label="Show the settings of both")
+        inputs.bool(
+            "all_settings", default=False, label="Show all settings of backbone and algorithm"
+        )
         try:
             arguments = self._arguments(ctx, samples)
             names = api.Names.of(arguments.pop("name"))
