@@ -8,6 +8,8 @@ from uvl_plugin.clustering.base import Clusterer, clusterers
 from uvl_plugin.core.progress import Progress
 from uvl_plugin.core.settings import setting
 
+_STILL = 1e-6  # a start ends when its objective changes by no more than this share
+
 
 @clusterers.register
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,7 @@ class KMeans(Clusterer):
             nredo=self.n_init,
             seed=self.seed,
             spherical=self.spherical,
+            early_stop_threshold=_STILL,
             init_method=faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS,
             min_points_per_centroid=1,
             max_points_per_centroid=n,  # all items, not a sample of them
