@@ -164,3 +164,18 @@ def test_a_file_that_is_no_program_is_told(tmp_path):
     (tmp_path / "mongod").write_text("text")
     with pytest.raises(MongodError, match="does not run"):
         mongod_version(str(tmp_path / "mongod"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_a_forked_worker_leaves_the_server_alone(tmp_path):
+    stack = contextlib.ExitStack()
+    address = stack.enter_context(private_mongod(tmp_path))
+    worker = os.fork()
+    if worker == 0:
+        stack.close()
+        os._exit(0)
+    assert os.waitpid(worker, 0)[1] == 0
+    assert answers(address)
+    stack.close()
+    assert not answers(address)

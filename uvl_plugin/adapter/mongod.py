@@ -109,7 +109,7 @@ def private_mongod(folder: str | os.PathLike) -> Iterator[str]:
     folder = Path(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _LOG).unlink(missing_ok=True)
-    port = free_port()
+    owner, port = os.getpid(), free_port()
     command = [program, "--dbpath", str(folder), "--port", str(port), "--bind_ip", "127.0.0.1"]
     command += ["--nounixsocket", "--logpath", str(folder / _LOG)]
     server = subprocess.Popen(
@@ -125,8 +125,9 @@ def private_mongod(folder: str | os.PathLike) -> Iterator[str]:
         with _environment("FIFTYONE_DATABASE_URI", address):
             yield address
     finally:
-        server.terminate()
-        server.communicate()  # waits, and closes the pipe
+        if os.getpid() == owner:  # not in a forked worker, which drops its copy of this block
+            server.terminate()
+            server.communicate()  # waits, and closes the pipe
 
 
 def free_port() -> int:
