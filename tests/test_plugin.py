@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +62,10 @@ def bare_python(tmp_path):
     # path files of the other environment are not read, so its editable installs are not seen
     packages = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     (tmp_path / site / "packages.pth").write_text("\n".join(packages))
+    for shim in Path(sysconfig.get_path("purelib")).glob("distutils-precedence.pth"):
+        shutil.copy(
+            shim, site
+        )  # setuptools' stand-in for what Python 3.12 dropped; FiftyOne uses it
     return python
 
 
