@@ -2,11 +2,11 @@
 
 from typing import ClassVar
 
-import fiftyone as fo
 from fiftyone.operators import types
 
 import uvl_plugin as uvl
 from uvl_plugin import api
+from uvl_plugin.adapter.vectors import vector_fields
 from uvl_plugin.clustering.base import clusterers
 
 from ._forms import choose, chosen, free_name, mark
@@ -26,7 +26,7 @@ class ComputeClusters(JobOperator):
     def resolve_input(self, ctx):
         samples = ctx.target_view(require_flat=True)
         inputs = types.Object()
-        fields = _vector_fields(ctx)
+        fields = vector_fields(ctx.dataset)
         inputs.enum(
             "embeddings",
             fields,
@@ -71,7 +71,7 @@ class ComputeClusters(JobOperator):
 
     def _arguments(self, ctx):
         run_key = ctx.params.get("run_key") or _free_key(ctx)
-        fields = _vector_fields(ctx)
+        fields = vector_fields(ctx.dataset)
         return {
             "algorithm": chosen(ctx, clusterers, "algorithm", _DEFAULT),
             "embeddings": ctx.params.get("embeddings") or (fields[-1] if fields else ""),
@@ -94,10 +94,6 @@ def clustered_message(result, field):
     if result.n_missing:
         said += f"; {result.n_missing} have no vector and so no cluster"
     return f"{said}. Open '{field}' under LABELS in the sidebar to filter them."
-
-
-def _vector_fields(ctx):
-    return list(ctx.dataset.get_field_schema(ftype=fo.VectorField))
 
 
 def _free_key(ctx):

@@ -9,6 +9,14 @@ import uvl_plugin as uvl
 pytestmark = pytest.mark.browser
 
 
+@pytest.fixture
+def embedded(all_digits):
+    """The digits, with vectors in the field 'emb'."""
+    all_digits.reload()
+    uvl.embed(all_digits, uvl.Pixels(size=4), "emb")  # once: a second call finds them there
+    return all_digits
+
+
 def test_a_newcomer_explores_a_dataset(app, address, all_digits):
     """One path through the App, as in the README: its steps depend on each other."""
     app.open(address, "digits")
@@ -66,10 +74,7 @@ def test_similar_samples_are_found(app, address, all_digits):
     app.picture("similar")
 
 
-def test_wrong_input_is_marked_in_the_form(app, address, all_digits):
-    all_digits.reload()
-    if not all_digits.has_field("emb"):
-        uvl.embed(all_digits, uvl.Pixels(size=4), "emb")
+def test_wrong_input_is_marked_in_the_form(app, address, embedded):
     app.open(address, "digits")
     app.browse_operators("Compute clusters")
     app.page.locator('input[value="10"]').first.fill("0")
@@ -96,12 +101,9 @@ def test_an_error_is_one_sentence_that_says_what_to_do(app, address, tmp_path):
     app.close_dialog()
 
 
-def test_a_job_is_scheduled_from_the_app(app, address, all_digits):
+def test_a_job_is_scheduled_from_the_app(app, address, embedded):
     from fiftyone.operators.delegated import DelegatedOperationService
 
-    all_digits.reload()
-    if not all_digits.has_field("emb"):
-        uvl.embed(all_digits, uvl.Pixels(size=4), "emb")
     app.open(address, "digits")
     app.browse_operators("Compute clusters")
     app.schedule()
@@ -111,5 +113,5 @@ def test_a_job_is_scheduled_from_the_app(app, address, all_digits):
         worker.submit(service.execute_queued_operations, dataset_name="digits").result()
     (job,) = service.list_operations(dataset_name="digits")
     assert job.run_state == "completed"
-    all_digits.reload()
-    assert len(all_digits.exists(job.result.result["field"])) == 1797
+    embedded.reload()
+    assert len(embedded.exists(job.result.result["field"])) == 1797

@@ -179,8 +179,13 @@ def embedding_run_key(field: str) -> str:
 
 def owner_of(dataset: fo.Dataset, field: str) -> str | None:
     """Key of the run that wrote ``field``; None where no run of this plugin did."""
+    return origin_of(dataset, field).get("run_key")
+
+
+def origin_of(dataset: fo.Dataset, field: str) -> dict[str, Any]:
+    """What this plugin noted with ``field`` when it made it; empty where it did not."""
     existing = dataset.get_field(field)
-    return None if existing is None else (existing.info or {}).get("uvl", {}).get("run_key")
+    return {} if existing is None else (existing.info or {}).get("uvl", {})
 
 
 def drop_field(dataset: fo.Dataset, field: str) -> None:

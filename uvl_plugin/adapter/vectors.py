@@ -7,7 +7,7 @@ import fiftyone as fo
 import numpy as np
 from fiftyone.core.collections import SampleCollection
 
-from uvl_plugin.adapter.runs import drop_field, embedding_run_key
+from uvl_plugin.adapter.runs import drop_field, embedding_run_key, origin_of
 from uvl_plugin.adapter.target import dataset_of
 from uvl_plugin.backbones.base import Backbone, backbones
 from uvl_plugin.core.embeddings import Embeddings
@@ -49,9 +49,8 @@ def read_embeddings(samples: SampleCollection, field: str) -> tuple[Embeddings, 
             f"'{field}' holds vectors of different shapes {sorted(lengths)}; embed the samples "
             "again with one backbone and overwrite=True."
         )
-    return Embeddings(np.array(list(rows)), np.stack(list(rows.values())), field), len(ids) - len(
-        rows
-    )
+    embeddings = Embeddings(np.array(list(rows)), np.stack(list(rows.values())), field)
+    return embeddings, len(ids) - len(rows)
 
 
 def check_vector_field(dataset: fo.Dataset, field: str) -> None:
@@ -93,19 +92,13 @@ def check_may_write(dataset: fo.Dataset, field: str, space: str, *, overwrite: b
             "another name.",
             "field",
         )
-    made_by = _space(dataset, field)
+    made_by = origin_of(dataset, field).get("space")
     if not overwrite and made_by != space:
         raise DataError(
             f"'{field}' holds vectors of {made_by or 'unknown origin'}; choose another field, "
             "or pass overwrite=True to replace them.",
             "field",
         )
-
-
-def _space(dataset: fo.Dataset, field: str) -> str | None:
-    """The space of the vectors in ``field``; None where that is not known."""
-    existing = dataset.get_field(field)
-    return None if existing is None else (existing.info or {}).get("uvl", {}).get("space")
 
 
 def check_name(field: str) -> None:
@@ -129,7 +122,7 @@ def opened(
     made here is removed again.
     """
     dataset = dataset_of(samples)
-    if overwrite and _space(dataset, field) != backbone.space:
+    if overwrite and origin_of(dataset, field).get("space") != backbone.space:
         drop_field(dataset, field)
     elif overwrite:
         dataset.set_values(field, dict.fromkeys(samples.values("id")), key_field="id")
@@ -156,8 +149,7 @@ def backbone_of(dataset: fo.Dataset, field: str) -> Backbone:
     Raises:
         DataError: if no record says so.
     """
-    existing = dataset.get_field(field)
-    origin = {} if existing is None else (existing.info or {}).get("uvl", {})
+    origin = origin_of(dataset, field)
     if "backbone" not in origin:
         raise DataError(
             f"It is not known which backbone made the vectors in '{field}'; embed the samples "
