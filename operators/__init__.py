@@ -3,5 +3,6 @@
 from .compute_clusters import ComputeClusters
 from .compute_embeddings import ComputeEmbeddings
 from .explore_dataset import ExploreDataset
+from .stop_job import StopJob
 
-OPERATORS = (ComputeEmbeddings, ComputeClusters, ExploreDataset)
+OPERATORS = (ComputeEmbeddings, ComputeClusters, ExploreDataset, StopJob)

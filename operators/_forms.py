@@ -1,14 +1,19 @@
 """Settings classes to forms, and forms back to settings."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from uvl_plugin.backbones.presets import Preset
 from uvl_plugin.core.errors import UVLError
 from uvl_plugin.core.registry import Registry
 from uvl_plugin.core.settings import Settings, Spec
+
+S = TypeVar("S", bound=Settings)
+NO_PRESETS: Mapping[str, Preset] = MappingProxyType({})
 
 
 def choose(
@@ -19,14 +24,19 @@ def choose(
     default: str,
     *,
     settings: bool = True,
+    presets: Mapping[str, Preset] = NO_PRESETS,
 ) -> None:
     """Adds a choice among a registry's entries, and the settings of the one chosen.
 
     Args:
         key: parameter that holds the chosen name; its settings are under that name.
         settings: whether to show them.
+        presets: ready settings, by name, to be chosen as well.
     """
     choices = types.DropdownView()
+    for preset in presets.values():
+        if preset.name not in registry:  # else its settings are to be shown
+            choices.add_choice(preset.name, label=preset.label, description=_described(preset))
     for entry in registry:
         choices.add_choice(entry.name, label=entry.label, description=entry.description)
     inputs.enum(
@@ -34,17 +44,34 @@ def choose(
     )
     name = ctx.params.get(key, default)
     if settings and name in registry:
-        _add_settings(inputs, registry[name], ctx.params.get(name) or {})
+        add_settings(inputs, registry[name], ctx, name, f"{registry[name].label} settings")
 
 
-def chosen(ctx: foo.ExecutionContext, registry: Registry, key: str, default: str) -> Any:
+def chosen(
+    ctx: foo.ExecutionContext,
+    registry: Registry,
+    key: str,
+    default: str,
+    presets: Mapping[str, Preset] = NO_PRESETS,
+) -> Any:
     """The settings that :func:`choose` asked for.
 
     Raises:
         SettingsError: if one of them is wrong.
     """
-    cls = registry[ctx.params.get(key, default)]
-    return cls.from_dict(_values(cls, ctx.params.get(cls.name) or {}))
+    name = ctx.params.get(key, default)
+    if name in presets and name not in registry:
+        return presets[name].backbone
+    return settings_of(ctx, registry[name], name)
+
+
+def settings_of(ctx: foo.ExecutionContext, cls: type[S], name: str) -> S:
+    """The settings that :func:`add_settings` asked for.
+
+    Raises:
+        SettingsError: if one of them is wrong.
+    """
+    return cls.from_dict(_values(cls, ctx.params.get(name) or {}))
 
 
 def mark(inputs: types.Object, error: UVLError, fallback: str) -> None:
@@ -71,15 +98,22 @@ def free_name(stem: str, taken: Iterable[str]) -> str:
     return name
 
 
-def _add_settings(inputs: types.Object, cls: Any, given: dict) -> None:
+def add_settings(
+    inputs: types.Object, cls: type[Settings], ctx: foo.ExecutionContext, name: str, label: str
+) -> None:
+    """Adds the settings of a class as one group, under the parameter ``name``."""
     form = types.Object()
-    problems = cls.problems(_values(cls, given))
+    problems = cls.problems(_values(cls, ctx.params.get(name) or {}))
     for spec in cls.specs():
         prop = _add_input(form, spec)
         if spec.name in problems:
             prop.invalid = True
             prop.error_message = problems[spec.name]
-    inputs.define_property(cls.name, form, label=f"{cls.label} settings")
+    inputs.define_property(name, form, label=label)
+
+
+def _described(preset: Preset) -> str:
+    return f"{preset.good_for} {preset.dim} numbers; {preset.megabytes} MB; {preset.licence}."
 
 
 def _add_input(form: types.Object, spec: Spec) -> types.Property:

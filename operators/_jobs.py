@@ -6,21 +6,55 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 import fiftyone.operators as foo
+from bson import ObjectId
 from fiftyone.operators import types
+from fiftyone.operators.delegated import DelegatedOperationService
+from fiftyone.operators.executor import ExecutionRunState
 
-from uvl_plugin.core.errors import UVLError
+from uvl_plugin.core.errors import Cancelled, UVLError
 from uvl_plugin.core.progress import Progress
 
 R = TypeVar("R")
 
 _logger = logging.getLogger(__name__)
 _turn = threading.Lock()  # one job at a time in a process: they share its GPU and its cores
+_jobs: list["Job"] = []  # those of this process that have not ended
+_WAIT_SECONDS = 0.5  # between looks whether a waiting job was stopped
 _LIVE_SECONDS = 0.3  # between progress messages to a browser
 _STORED_SECONDS = 2.0  # between progress messages to the database
+_STOPPED = "Stopped. What was written stays, and the same job goes on from there."
+
+
+@dataclass(eq=False)
+class Job:
+    """Work that has not ended.
+
+    Attributes:
+        title: what it is, for a person.
+        stopped: set to end it at the next progress message.
+    """
+
+    title: str
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def watched(self, report: Progress) -> Progress:
+        """``report``, which raises :class:`Cancelled` once the job was stopped."""
+
+        def forward(fraction: float, message: str = "") -> None:
+            if self.stopped.is_set():
+                raise Cancelled(_STOPPED)
+            report(fraction, message)
+
+        return forward
+
+
+def jobs_of_this_process() -> list[Job]:
+    """Those that have not ended, the oldest first."""
+    return list(_jobs)
 
 
 @dataclass
@@ -64,6 +98,7 @@ class JobOperator(foo.Operator):
 
 def run_job(
     ctx: foo.ExecutionContext,
+    title: str,
     work: Callable[[Progress], R],
     *,
     show: Callable[[R], Iterator[Any]],
@@ -76,25 +111,38 @@ def run_job(
     database.
 
     Args:
+        title: what it is, for a person who may want to stop it.
         work: called with a progress callable.
         show: what the App does with the result: triggers to yield.
         summary: the result as JSON types, kept with a delegated operation.
     """
+    job = Job(f"{title}, {ctx.dataset.name}")
     if ctx.delegated:
-        report = _throttled(lambda done, said: ctx.set_progress(done, said), _STORED_SECONDS)
-        return summary(_in_turn(work, report))
-    return _live(ctx, work, show)
+        report = _throttled(lambda done, said: _store_progress(ctx, done, said), _STORED_SECONDS)
+        return summary(_in_turn(job, work, report))
+    return _live(ctx, job, work, show)
+
+
+def _store_progress(ctx: foo.ExecutionContext, fraction: float, message: str) -> None:
+    """Also ends the work where ``fiftyone delegated fail`` or the operator *Stop a job* said so."""
+    ctx.set_progress(fraction, message)
+    operation = DelegatedOperationService().get(ObjectId(ctx._delegated_operation_id))
+    if operation.run_state == ExecutionRunState.FAILED:
+        raise Cancelled(_STOPPED)
 
 
 def _live(
-    ctx: foo.ExecutionContext, work: Callable[[Progress], R], show: Callable[[R], Iterator[Any]]
+    ctx: foo.ExecutionContext,
+    job: Job,
+    work: Callable[[Progress], R],
+    show: Callable[[R], Iterator[Any]],
 ) -> Iterator[Any]:
     events: queue.SimpleQueue = queue.SimpleQueue()
     report = _throttled(lambda done, said: events.put((done, said)), _LIVE_SECONDS)
 
     def worker() -> None:
         try:
-            events.put(_Done(_in_turn(work, report)))
+            events.put(_Done(_in_turn(job, work, report)))
         except BaseException as error:  # handed over, to be shown
             if not isinstance(error, UVLError):
                 _logger.exception("A job of the plugin failed")
@@ -127,14 +175,18 @@ def show_message(ctx: foo.ExecutionContext, severity: str, text: str) -> Any:
     return ctx.ops.show_output(types.Property(outputs, view=types.View()).to_json(), {})
 
 
-def _in_turn(work: Callable[[Progress], R], report: Progress) -> R:
-    if not _turn.acquire(blocking=False):
-        report(0.0, "waiting for another job to end")
-        _turn.acquire()
+def _in_turn(job: Job, work: Callable[[Progress], R], report: Progress) -> R:
+    watched = job.watched(report)
+    _jobs.append(job)
     try:
-        return work(report)
+        while not _turn.acquire(timeout=_WAIT_SECONDS):
+            watched(0.0, "waiting for another job to end")
+        try:
+            return work(watched)
+        finally:
+            _turn.release()
     finally:
-        _turn.release()
+        _jobs.remove(job)
 
 
 def _throttled(report: Progress, seconds: float) -> Progress:
@@ -143,7 +195,7 @@ def _throttled(report: Progress, seconds: float) -> Progress:
 
     def forward(fraction: float, message: str = "") -> None:
         nonlocal reported, shown
-        stage, now = re.sub(r"\d+", "", message), time.monotonic()
+        stage, now = re.sub(r"[\d.,:]+", "", message), time.monotonic()
         if stage != shown or now - reported >= seconds or fraction >= 1.0:
             reported, shown = now, stage
             report(fraction, message)

@@ -59,6 +59,7 @@ class ComputeClusters(JobOperator):
         arguments = self._arguments(ctx)
         return run_job(
             ctx,
+            self.about["label"],
             lambda progress: uvl.cluster(samples, **arguments, progress=progress),
             show=lambda result: self._show(ctx, result, arguments["field"]),
             summary=lambda result: {

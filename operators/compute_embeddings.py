@@ -1,4 +1,4 @@
-"""Operator: images to vectors in a field."""
+"""Operator: images, or objects in them, to vectors in a field."""
 
 from typing import ClassVar
 
@@ -6,45 +6,55 @@ from fiftyone.operators import types
 
 import uvl_plugin as uvl
 from uvl_plugin import api
+from uvl_plugin.adapter.failures import FAILED_TAG
+from uvl_plugin.adapter.target import image_slices, patch_fields
 from uvl_plugin.backbones.base import backbones
+from uvl_plugin.backbones.presets import DEFAULT, presets
+from uvl_plugin.engine.settings import Engine
 
-from ._forms import choose, chosen, free_name, mark
+from ._forms import add_settings, choose, chosen, free_name, mark, settings_of
 from ._jobs import JobOperator, run_job, show_message
 
-_DEFAULT = "torchvision"
+_WHOLE = "whole images"
+_ALL_SLICES = "all image slices"
 
 
 class ComputeEmbeddings(JobOperator):
     about: ClassVar = {
         "name": "compute_embeddings",
         "label": "Compute embeddings",
-        "description": "Turn every image into a vector with a deep network",
+        "description": "Turn every image or object into a vector with a deep network",
         "icon": "scatter_plot",
     }
 
     def resolve_input(self, ctx):
-        samples = ctx.target_view(require_flat=True)
+        samples = ctx.target_view()
         inputs = types.Object()
-        choose(inputs, ctx, backbones, "backbone", _DEFAULT)
+        choose(inputs, ctx, backbones, "backbone", DEFAULT, presets=presets)
+        _add_target(inputs, ctx)
         inputs.str(
             "field",
-            default=free_name("embedding", ctx.dataset.get_field_schema()),
+            default=_free_field(ctx),
             label="Field",
             description="Where the vectors go. A field of the same backbone is completed.",
         )
-        inputs.int("batch_size", default=32, label="Batch size", description="Images at once.")
         inputs.bool("overwrite", default=False, label="Overwrite what the field holds")
+        inputs.bool("show_engine", default=False, label="Show devices, batches and threads")
+        if ctx.params.get("show_engine"):
+            add_settings(inputs, Engine, ctx, "engine", "Devices, batches and threads")
         try:
-            api.check_embed(samples, **self._arguments(ctx))
+            arguments, engine = self._arguments(ctx), settings_of(ctx, Engine, "engine")
+            api.check_embed(samples, **arguments, **engine.to_dict())
         except uvl.UVLError as error:
             mark(inputs, error, "field")
         return types.Property(inputs, view=types.View(label="Compute embeddings"))
 
     def execute(self, ctx):
-        samples = ctx.target_view(require_flat=True)
-        arguments = self._arguments(ctx)
+        samples = ctx.target_view()
+        arguments = self._arguments(ctx) | settings_of(ctx, Engine, "engine").to_dict()
         return run_job(
             ctx,
+            self.about["label"],
             lambda progress: uvl.embed(samples, **arguments, progress=progress),
             show=lambda result: self._show(ctx, result),
             summary=lambda result: {
@@ -56,11 +66,14 @@ class ComputeEmbeddings(JobOperator):
         )
 
     def _arguments(self, ctx):
+        patches_field = ctx.params.get("patches_field", _WHOLE)
+        slices = ctx.params.get("slices", _ALL_SLICES)
         return {
-            "backbone": chosen(ctx, backbones, "backbone", _DEFAULT),
-            "field": ctx.params.get("field")
-            or free_name("embedding", ctx.dataset.get_field_schema()),
-            "batch_size": ctx.params.get("batch_size", 32),
+            "backbone": chosen(ctx, backbones, "backbone", DEFAULT, presets),
+            "field": ctx.params.get("field") or _free_field(ctx),
+            "patches_field": None if patches_field == _WHOLE else patches_field,
+            "margin": ctx.params.get("margin") or 0.0,
+            "slices": None if slices == _ALL_SLICES else slices,
             "overwrite": ctx.params.get("overwrite", False),
         }
 
@@ -69,12 +82,36 @@ class ComputeEmbeddings(JobOperator):
         yield show_message(ctx, *embedded_message(result))
 
 
+def _add_target(inputs, ctx):
+    """Which slices, and whether the images or the objects in them; asked where there is a choice."""
+    slices, objects = image_slices(ctx.dataset), patch_fields(ctx.dataset)
+    if slices:
+        inputs.enum("slices", [_ALL_SLICES, *slices], default=_ALL_SLICES, label="Slices")
+    if objects:
+        inputs.enum("patches_field", [_WHOLE, *objects], default=_WHOLE, label="What to embed")
+    if ctx.params.get("patches_field", _WHOLE) != _WHOLE:
+        inputs.float(
+            "margin",
+            default=0.0,
+            label="Margin",
+            description="Share of each object's width and height that is added around it.",
+        )
+
+
+def _free_field(ctx):
+    return free_name("embedding", ctx.dataset.get_field_schema())
+
+
 def embedded_message(result):
     """Severity and sentence for a person."""
-    said = f"{result.n_embedded} images embedded into '{result.field}'"
+    said = f"{result.n_embedded} {result.unit} embedded into '{result.field}'"
     if result.n_present:
         said += f", {result.n_present} had their vector already"
     if not result.failures:
         return "success", f"{said}."
-    first = next(iter(result.failures.values()))
-    return "warning", f"{said}; {len(result.failures)} could not be read, the first: {first}."
+    listed = "; ".join(list(result.failures.values())[:3])
+    more = len(result.failures) - 3
+    return "warning", (
+        f"{said}; {len(result.failures)} could not be embedded and carry the tag "
+        f"'{FAILED_TAG}': {listed}" + (f"; and {more} more in the run record." if more > 0 else ".")
+    )

@@ -7,6 +7,7 @@ from fiftyone.operators import types
 import uvl_plugin as uvl
 from uvl_plugin import api
 from uvl_plugin.backbones.base import backbones
+from uvl_plugin.backbones.presets import presets
 from uvl_plugin.clustering.base import clusterers
 
 from ._forms import choose, chosen, free_name, mark
@@ -35,7 +36,15 @@ class ExploreDataset(JobOperator):
             description="Stands in the names of the fields and keys, and before each cluster.",
         )
         settings = ctx.params.get("all_settings", False)
-        choose(inputs, ctx, backbones, "backbone", _backbone(samples), settings=settings)
+        choose(
+            inputs,
+            ctx,
+            backbones,
+            "backbone",
+            _backbone(samples),
+            settings=settings,
+            presets=presets,
+        )
         choose(inputs, ctx, clusterers, "algorithm", _ALGORITHM, settings=settings)
         inputs.enum("map_method", list(api.MAP_METHODS), default="umap", label="Map")
         inputs.bool("overwrite", default=False, label="Overwrite an earlier exploration")
@@ -56,6 +65,7 @@ class ExploreDataset(JobOperator):
         arguments = self._arguments(ctx, samples)
         return run_job(
             ctx,
+            self.about["label"],
             lambda progress: uvl.explore(samples, **arguments, progress=progress),
             show=lambda result: self._show(ctx, result),
             summary=lambda result: {
@@ -69,7 +79,7 @@ class ExploreDataset(JobOperator):
     def _arguments(self, ctx, samples):
         return {
             "name": ctx.params.get("name") or _free_name(ctx),
-            "backbone": chosen(ctx, backbones, "backbone", _backbone(samples)),
+            "backbone": chosen(ctx, backbones, "backbone", _backbone(samples), presets),
             "algorithm": chosen(ctx, clusterers, "algorithm", _ALGORITHM),
             "map_method": ctx.params.get("map_method", "umap"),
             "overwrite": ctx.params.get("overwrite", False),
@@ -88,7 +98,9 @@ class ExploreDataset(JobOperator):
 
 
 def _backbone(samples):
-    return api.default_backbone(samples).name
+    """Name of the preset that suits the pictures."""
+    suitable = api.default_backbone(samples)
+    return next(name for name, preset in presets.items() if preset.backbone == suitable)
 
 
 def _free_name(ctx):

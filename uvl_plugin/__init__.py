@@ -21,6 +21,7 @@ _HOME = {
     "evaluate": "api",
     "explore": "api",
     "load_model": "api",
+    "presets": "backbones.presets",
     "UVLError": "core.errors",
     "SettingsError": "core.errors",
     "DataError": "core.errors",

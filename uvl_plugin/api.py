@@ -1,23 +1,27 @@
 """The verbs: each checks everything first, then reads, computes, and writes last."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uvl_plugin.adapter import brain, labels, runs, target, vectors, writer
-from uvl_plugin.backbones.base import Backbone, Encoder
+from uvl_plugin.adapter import brain, failures, labels, runs, target, vectors, writer
+from uvl_plugin.adapter.target import Target
+from uvl_plugin.backbones.base import Backbone
 from uvl_plugin.backbones.choice import suitable_backbone
-from uvl_plugin.backbones.inference import embed_files
+from uvl_plugin.backbones.presets import resolve_backbone
 from uvl_plugin.clustering.base import Clusterer, cluster_embeddings
 from uvl_plugin.clustering.kmeans import KMeans
 from uvl_plugin.clustering.quality import Agreement, agreement
 from uvl_plugin.core.embeddings import ClusteringResult, is_noise_name
 from uvl_plugin.core.errors import DataError, SettingsError
 from uvl_plugin.core.packages import check_installed
-from uvl_plugin.core.progress import Progress, part, shown
+from uvl_plugin.core.progress import Pace, Progress, part, shown
 from uvl_plugin.core.timing import Stopwatch
+from uvl_plugin.engine.loaded import LoadedBackbone, check_engine
+from uvl_plugin.engine.settings import Engine
 
 if TYPE_CHECKING:
     from uvl_plugin.adapter import model
@@ -32,18 +36,22 @@ class EmbeddingResult:
     """What :func:`embed` did; counted while it works.
 
     Attributes:
-        field: the vector field.
+        field: the vector field; of patches ``ground_truth.detections.embedding``.
+        unit: what got a vector: ``"images"`` or ``"objects"``.
         n_embedded: vectors written by this call.
-        n_present: samples that had their vector already.
-        failures: reason by the id of each sample that has no vector.
+        n_present: items that had their vector already.
+        failures: file and reason by the id of each item that has no vector.
         seconds: time by stage.
+        how: device, precision, batch size and so on.
     """
 
     field: str
+    unit: str = "images"
     n_embedded: int = 0
     n_present: int = 0
     failures: dict[str, str] = dataclasses.field(default_factory=dict)
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+    how: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,32 +93,40 @@ class Exploration:
 
 def embed(
     samples: "SampleCollection",
-    backbone: Backbone,
+    backbone: Backbone | str,
     field: str,
     *,
-    batch_size: int = 32,
-    device: str = "auto",
+    patches_field: str | None = None,
+    margin: float = 0.0,
+    slices: str | Sequence[str] | None = None,
     overwrite: bool = False,
     progress: "Progress | bool | None" = None,
+    **engine: Any,
 ) -> EmbeddingResult:
-    """Computes a vector for each image and writes it, batch by batch, to a vector field.
+    """Computes a vector for each image or object and writes it, portion by portion.
 
-    Samples that have their vector are skipped, so a second call with the same backbone goes on
-    where the first one stopped. A file that cannot be read is counted and named, and costs
-    only itself.
+    Items that have their vector are skipped, so a second call with the same backbone goes on
+    where the first one stopped, and embeds what was added since. A file that cannot be read
+    is counted and named, its sample is tagged ``embedding_failed``, and it costs only itself.
 
     Args:
-        samples: an image dataset or a view of one.
-        backbone: which network, such as ``uvl.TorchVision(model="resnet50")``.
-        field: name of the vector field.
-        batch_size: images that the network sees at once, at least 1.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        samples: an image dataset, a grouped one, or a view.
+        backbone: which network, such as ``uvl.Timm(model="vit_small_patch14_dinov2")``, or the
+            name of a preset.
+        field: name of the vector field; for patches an attribute of the labels.
+        patches_field: field of detections or polylines: embeds each of these objects instead
+            of the whole image, which is read once for all of them.
+        margin: share of an object's width and height that is added around it, half on each
+            side, 0 to 10.
+        slices: of a grouped dataset, which slices; None: all that are images.
         overwrite: embed these samples again; where another backbone made the field, all of
             its vectors go.
         progress: see :func:`uvl_plugin.core.progress.shown`.
+        **engine: settings of :class:`~uvl_plugin.engine.settings.Engine`: ``batch_size``,
+            ``device``, ``precision``, ``decode``, ``threads``.
 
     Returns:
-        Counts and failures.
+        Counts, failures and how the work was done.
 
     Raises:
         SettingsError: if a setting is out of bounds or there is no such device.
@@ -118,25 +134,30 @@ def embed(
         DataError: if the samples are not images, the field holds something else, or not one
             file could be read.
     """
-    check_embed(samples, backbone, field, batch_size=batch_size, overwrite=overwrite)
+    backbone = resolve_backbone(backbone)
+    items, how = check_embed(
+        samples, backbone, field, patches_field=patches_field, margin=margin, slices=slices,
+        overwrite=overwrite, **engine,
+    )  # fmt: skip
     watch = Stopwatch()
-    result = EmbeddingResult(field, seconds=watch.seconds)
+    result = EmbeddingResult(items.path, items.unit, seconds=watch.seconds)
     with shown(progress, "embed") as report:
-        todo = samples if overwrite else vectors.without_vectors(samples, field)
-        result.n_present = len(samples) - len(todo)
+        todo = items.ids(missing=not overwrite)
+        result.n_present = len(items.ids()) - len(todo)
         if not todo:
-            report(1.0, "every sample has its vector")
+            report(1.0, f"all {items.unit} have their vector")
             return result
         report(0.0, f"loading {backbone.label}")
         with watch.stage("load"):
-            encoder = backbone.load(device)
-        with vectors.opened(samples, field, backbone, overwrite=overwrite):
+            loaded = LoadedBackbone(backbone, how)
+        with vectors.opened(items, backbone, overwrite=overwrite):
             try:
                 with watch.stage("embed"):
-                    _embed_files(todo, encoder, result, batch_size, report)
+                    _embed_items(items, todo, loaded, result, report)
             finally:
-                how = {"device": str(encoder.device), "batch_size": batch_size, "dim": encoder.dim}
-                runs.record_embedding(samples, backbone, {**vars(result), **how})
+                result.how = loaded.record()
+                asked = {"patches_field": patches_field, "margin": margin, "engine": how.to_dict()}
+                _record(items, backbone, asked, result)
     return result
 
 
@@ -264,7 +285,7 @@ def evaluate(samples: "SampleCollection", clusters: str, *, ground_truth: str) -
 
 
 def load_model(
-    backbone: Backbone | None = None,
+    backbone: Backbone | str | None = None,
     *,
     run_key: str | None = None,
     dataset: "Dataset | None" = None,
@@ -273,8 +294,8 @@ def load_model(
     """A FiftyOne model: of a backbone, or of the clusters of an earlier run.
 
     Args:
-        backbone: gives vectors, the same as :func:`embed`, through ``compute_embeddings`` and
-            ``apply_model``.
+        backbone: gives vectors, the same as :func:`embed`, through ``compute_embeddings``,
+            ``compute_patch_embeddings`` and ``apply_model``; or the name of a preset.
         run_key, dataset: a clustering instead; through ``apply_model`` each image gets the
             nearest existing cluster, with confidence.
         device: see :func:`embed`.
@@ -287,8 +308,7 @@ def load_model(
     from uvl_plugin.adapter import model  # FiftyOne's models import torch: seconds
 
     if backbone is not None and run_key is None:
-        _check_kind(backbone, Backbone, "uvl.TorchVision()")
-        return model.EmbeddingModel(backbone.load(device))
+        return model.EmbeddingModel(resolve_backbone(backbone).load(device))
     if backbone is None and run_key is not None and dataset is not None:
         return model.labeller(dataset, run_key, device)
     raise SettingsError("load_model takes either a backbone, or run_key and dataset.")
@@ -298,7 +318,7 @@ def explore(
     samples: "SampleCollection",
     name: str = "explore",
     *,
-    backbone: Backbone | None = None,
+    backbone: Backbone | str | None = None,
     algorithm: Clusterer | None = None,
     map_method: str = "umap",
     overwrite: bool = False,
@@ -309,7 +329,7 @@ def explore(
     Args:
         samples: an image dataset or a view of one.
         name: stands in the names of everything written, see :class:`Names`.
-        backbone: None for pixels where pictures are small, else torchvision's MobileNetV2.
+        backbone: None for pixels where pictures are small, else the preset "dinov2-base".
         algorithm: None for k-means with 10 clusters.
         map_method: see :func:`visualize`.
         overwrite: replace an earlier exploration of the same name.
@@ -322,7 +342,7 @@ def explore(
         As :func:`embed`, :func:`cluster`, :func:`index` and :func:`visualize`.
     """
     target.check_samples(samples)
-    backbone = backbone or default_backbone(samples)
+    backbone = resolve_backbone(backbone or default_backbone(samples))
     algorithm = algorithm or KMeans()
     names, watch = Names.of(name), Stopwatch()
     check_explore(samples, names, backbone, map_method, overwrite=overwrite)
@@ -357,27 +377,37 @@ def default_backbone(samples: "SampleCollection") -> Backbone:
     return suitable_backbone(samples.limit(_LOOKED_AT).values("filepath"))
 
 
-def _embed_files(
-    samples: "SampleCollection",
-    encoder: Encoder,
+def _embed_items(
+    items: Target,
+    todo: Sequence[str],
+    loaded: LoadedBackbone,
     result: EmbeddingResult,
-    batch_size: int,
     report: Progress,
 ) -> None:
-    dataset, total = target.dataset_of(samples), len(samples)
-    paths = dict(target.image_files(samples))
-    for chunk in embed_files(encoder, paths.items(), batch_size=batch_size):
-        vectors.write_vectors(dataset, result.field, chunk.vectors)
-        result.n_embedded += len(chunk.vectors)
-        result.failures |= {key: f"{paths[key]}: {why}" for key, why in chunk.failures.items()}
-        done = result.n_embedded + len(result.failures)
-        failed = f", {len(result.failures)} failed" if result.failures else ""
-        report(done / total, f"embedded {done} of {total}{failed}")
+    pace = Pace(len(todo))
+    failures.untag(items, todo)
+    with vectors.VectorWriter(items) as writer:
+        for chunk in loaded.embed(items.sources(todo)):
+            writer.add(chunk.vectors)
+            failures.tag_failed(items, list(chunk.failures))
+            result.n_embedded += len(chunk.vectors)
+            result.failures |= chunk.failures
+            done = result.n_embedded + len(result.failures)
+            failed = f", {len(result.failures)} failed" if result.failures else ""
+            report(done / len(todo), f"embedded {pace.said(done)}{failed}")
     if result.failures and not (result.n_embedded or result.n_present):
         raise DataError(
-            f"None of the {total} files could be read; the first: "
+            f"None of the {len(todo)} {items.unit} could be embedded; the first: "
             f"{next(iter(result.failures.values()))}."
         )
+
+
+def _record(
+    items: Target, backbone: Backbone, asked: dict[str, Any], result: EmbeddingResult
+) -> None:
+    outcome = {**vars(result), **result.how}
+    del outcome["how"], outcome["failures"]
+    runs.record_embedding(items.samples, backbone, asked, outcome, result.failures)
 
 
 def _check_kind(given: object, kind: type, example: str) -> None:
@@ -386,15 +416,25 @@ def _check_kind(given: object, kind: type, example: str) -> None:
 
 
 def check_embed(
-    samples: "SampleCollection", backbone: Backbone, field: str, *, batch_size: int, overwrite: bool
-) -> None:
+    samples: "SampleCollection",
+    backbone: Backbone,
+    field: str,
+    *,
+    patches_field: str | None = None,
+    margin: float = 0.0,
+    slices: str | Sequence[str] | None = None,
+    overwrite: bool = False,
+    **engine: Any,
+) -> tuple[Target, Engine]:
     """Raises what :func:`embed` would, without working; forms call it."""
-    target.check_samples(samples)
-    _check_kind(backbone, Backbone, "uvl.TorchVision()")
-    if batch_size < 1:
-        raise SettingsError(f"batch_size must be at least 1, got {batch_size}.", "batch_size")
+    items = target.target(
+        samples, field, patches_field=patches_field, margin=margin, slices=slices
+    )  # fmt: skip
+    how = Engine.from_dict(engine)
+    check_engine(how)
     backbone.check()
-    vectors.check_may_write(target.dataset_of(samples), field, backbone.space, overwrite=overwrite)
+    vectors.check_may_write(items.dataset, items.path, backbone.space, overwrite=overwrite)
+    return items, how
 
 
 def check_cluster(

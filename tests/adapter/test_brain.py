@@ -1,7 +1,15 @@
+import os
+import subprocess
+import sys
+
+import fiftyone as fo
+import fiftyone.zoo as foz
 import numpy as np
 import pytest
+from PIL import Image
 
 import uvl_plugin as uvl
+from uvl_plugin.adapter import zoo_source
 
 
 @pytest.fixture
@@ -15,6 +23,87 @@ def test_the_index_sorts_by_similarity(embedded):
     query = embedded.first()
     found = embedded.sort_by_similarity(query.id, k=10, brain_key="sim").values("label.label")
     assert found.count(query["label"].label) >= 8
+
+
+def test_the_index_names_a_zoo_model_with_its_vectors(embedded, monkeypatch):
+    monkeypatch.setattr(uvl.Pixels, "load", None)  # making an index loads no weights
+    uvl.index(embedded, embeddings="emb", brain_key="sim")
+    monkeypatch.undo()
+    config = embedded.get_brain_info("sim").config
+    assert config.model == zoo_source.register(uvl.Pixels(size=8))
+    assert config.model_kwargs is None
+    assert config.supports_prompts is False
+    sample = embedded.last()
+    model = embedded.load_brain_results("sim").get_model()
+    assert model.embed_all([np.asarray(Image.open(sample.filepath))])[0] == pytest.approx(
+        sample["emb"], abs=1e-5
+    )
+    with pytest.raises(ValueError, match="does not support prompts"):
+        embedded.sort_by_similarity("seven", k=5, brain_key="sim")
+
+
+def test_vectors_of_unknown_origin_have_no_model(embedded):
+    embedded.clone_sample_field("emb", "foreign")
+    field = embedded.get_field("foreign")
+    field.info = None
+    field.save()
+    uvl.index(embedded, embeddings="foreign", brain_key="sim")
+    assert embedded.get_brain_info("sim").config.model is None
+
+
+SEARCH = """
+import sys
+import fiftyone as fo
+
+found = fo.load_dataset(sys.argv[1]).sort_by_similarity("sunflower", k=10, brain_key="sim")
+print("found", *found.values("label.label"))
+"""
+
+
+@pytest.fixture
+def flowers(make_dataset, real_data):
+    """12 flowers of each kind, with the vectors of a network that also reads texts."""
+    paths = [
+        path
+        for folder in sorted((real_data / "images" / "flowers5").iterdir())
+        for path in sorted(folder.glob("*.jpg"))[:12]
+    ]
+    dataset = make_dataset(paths, [path.parent.name for path in paths])
+    folder = real_data / "weights" / "open_clip" / "uvl-mnv2-minitext"
+    uvl.embed(dataset, uvl.OpenCLIP(model=str(folder)), "clip")
+    return dataset
+
+
+@pytest.mark.real_data
+def test_text_search_in_this_process_and_in_another(flowers):
+    uvl.index(flowers, embeddings="clip", brain_key="sim")
+    config = flowers.get_brain_info("sim").config
+    assert config.supports_prompts is True
+    assert "text-embeddings" in foz.get_zoo_model(config.model).tags
+    here = flowers.sort_by_similarity("sunflower", k=10, brain_key="sim").values("label.label")
+    assert here.count("sunflowers") >= 6  # by chance 2
+    environment = {
+        **os.environ,
+        "FIFTYONE_DATABASE_URI": fo.config.database_uri,
+        "FIFTYONE_DATABASE_NAME": fo.config.database_name,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SEARCH, flowers.name],
+        capture_output=True, text=True, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].split() == ["found", *here]
+
+
+@pytest.mark.real_data
+def test_the_app_searches_by_an_uploaded_image(flowers):
+    """What the App's similarity panel does: it loads the model by its name alone."""
+    uvl.index(flowers, embeddings="clip", brain_key="sim")
+    sunflower = flowers.match(fo.ViewField("label.label") == "sunflowers").first()
+    model = foz.load_zoo_model(flowers.get_brain_info("sim").config.model)
+    vector = model.embed(np.asarray(Image.open(sunflower.filepath)))
+    nearest = flowers.sort_by_similarity(vector, k=1, brain_key="sim").first()
+    assert nearest.id == sunflower.id
 
 
 def test_samples_without_a_vector_are_left_out(embedded):

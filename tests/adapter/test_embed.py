@@ -3,7 +3,7 @@ import pytest
 
 import uvl_plugin as uvl
 from uvl_plugin.adapter.runs import EmbeddingRunConfig
-from uvl_plugin.backbones.images import read_image
+from uvl_plugin.media.images import read_image
 
 PIXELS = uvl.Pixels(size=4)
 
@@ -109,7 +109,7 @@ def test_a_field_of_another_kind_is_never_overwritten(digits):
 
 def test_nothing_is_left_when_no_file_can_be_read(make_dataset, bad_files):
     dataset = make_dataset(bad_files.values())
-    with pytest.raises(uvl.DataError, match="None of the 4 files could be read; the first: "):
+    with pytest.raises(uvl.DataError, match="None of the 4 images could be embedded; the first: "):
         uvl.embed(dataset, PIXELS, "emb")
     assert not dataset.has_field("emb")
     assert dataset.list_runs() == []
@@ -134,7 +134,13 @@ def test_deleting_the_run_removes_the_vectors(digits):
         ({"field": "not a name"}, "cannot be the name of a field"),
         ({"field": "_hidden"}, "cannot be the name of a field"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
-        ({"backbone": "pixels"}, "Expected a backbone such as"),
+        ({"backbone": "pixel"}, "Did you mean 'pixels'"),
+        ({"backbone": 7}, "backbone"),
+        ({"batchsize": 8}, "Engine has no setting 'batchsize'"),
+        ({"device": "cpu,cpu"}, "must name different GPUs"),
+        ({"decode": "gpu", "device": "cpu"}, "decode='gpu' needs a GPU, and the device is cpu"),
+        ({"threads": 0}, "threads must be at least 1, got 0"),
+        ({"precision": "fp8"}, "precision must be one of auto, fp32"),
         ({"device": "cuda:77"}, "device='cuda:77' cannot be used"),
     ],
 )

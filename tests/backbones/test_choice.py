@@ -2,6 +2,7 @@ import pytest
 from PIL import Image
 
 from uvl_plugin.backbones.choice import suitable_backbone
+from uvl_plugin.backbones.presets import DEFAULT, presets
 
 
 @pytest.fixture
@@ -19,10 +20,10 @@ def picture(tmp_path):
     [
         ([(28, 28)], "pixels"),
         ([(63, 400)], "pixels"),
-        ([(64, 64)], "torchvision"),
+        ([(64, 64)], "timm"),
         ([(28, 28), (28, 28), (640, 480)], "pixels"),
-        ([(28, 28), (640, 480), (640, 480)], "torchvision"),
-        ([], "torchvision"),
+        ([(28, 28), (640, 480), (640, 480)], "timm"),
+        ([], "timm"),
     ],
 )
 def test_small_pictures_get_pixels_and_photographs_a_network(picture, sizes, chosen):
@@ -31,4 +32,4 @@ def test_small_pictures_get_pixels_and_photographs_a_network(picture, sizes, cho
 
 def test_damaged_files_have_no_say(picture, tmp_path):
     assert suitable_backbone([str(tmp_path / "missing.png"), picture(28, 28)]).name == "pixels"
-    assert suitable_backbone([str(tmp_path / "missing.png")]).name == "torchvision"
+    assert suitable_backbone([str(tmp_path / "missing.png")]) == presets[DEFAULT].backbone

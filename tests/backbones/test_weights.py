@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from uvl_plugin.backbones.weights import fit_weights, is_weights_file, read_weights
+from uvl_plugin.backbones.weights import fit_weights, is_weights_file, read_weights, seeded
 from uvl_plugin.core.errors import WeightsError
 
 STATE = {"conv.weight": torch.arange(6.0).reshape(2, 3), "conv.bias": torch.ones(2)}
@@ -162,6 +162,18 @@ def test_only_the_ignored_names_may_be_left_over():
         fit_weights(network(), state, ignore=("fc.",), source="mine")
 
 
+def test_a_name_to_be_ignored_is_taken_where_the_network_has_it():
+    class Headed(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = torch.nn.Sequential(torch.nn.LayerNorm(2))
+
+    state = {"head.0.weight": torch.full((2,), 5.0), "head.0.bias": torch.ones(2)}
+    target = Headed()
+    fit_weights(target, {**state, "head.fc.weight": torch.ones(1)}, ignore=("head.",), source="m")
+    assert torch.equal(target.head[0].weight, state["head.0.weight"])
+
+
 def test_weights_of_another_network_are_counted_and_nothing_is_loaded():
     target = network()
     before = {name: tensor.clone() for name, tensor in target.state_dict().items()}
@@ -185,3 +197,16 @@ def test_files_older_than_batch_counters_fit():
     del state["1.num_batches_tracked"]
     fit_weights(target, state, ignore=(), source="mine")
     assert torch.equal(target[0].weight, source[0].weight)
+
+
+def test_random_weights_hang_on_the_seed_and_leave_other_random_numbers_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    made = []
+    for seed in (0, 0, 1):
+        with seeded(seed):
+            made.append(torch.rand(4))
+    assert torch.equal(torch.rand(4), expected)
+    assert torch.equal(made[0], made[1])
+    assert not torch.equal(made[0], made[2])

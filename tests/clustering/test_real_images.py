@@ -7,13 +7,13 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from uvl_plugin.backbones.inference import embed_files
 from uvl_plugin.backbones.pixels import Pixels
 from uvl_plugin.backbones.torchvision import TorchVision
 from uvl_plugin.clustering.base import cluster_embeddings
 from uvl_plugin.clustering.kmeans import KMeans
 from uvl_plugin.clustering.quality import agreement
 from uvl_plugin.core.embeddings import Embeddings
+from uvl_plugin.engine.pipeline import embed_files
 
 
 def embedded(folder, classes, backbone) -> tuple[Embeddings, np.ndarray]:

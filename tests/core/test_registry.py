@@ -66,6 +66,24 @@ def test_other_distributions_take_part_by_entry_point(package, tmp_path, monkeyp
     assert zoo().names() == ["gnu", "lion", "zebra"]
 
 
+def test_modules_elsewhere_take_part_unless_they_lack_a_package(package, tmp_path):
+    (tmp_path / "uvl_test_gnu.py").write_text(ANIMAL.format(cls="Gnu", name="gnu"))
+    (tmp_path / "uvl_test_yak.py").write_text(
+        "from uvl_plugin.core.packages import check_installed\n"
+        "check_installed('uvl_no_such', package='uvl-no-such', needed_by='A yak')\n"
+        + ANIMAL.format(cls="Yak", name="yak")
+    )
+    zoo().also = ("uvl_test_gnu", "uvl_test_yak")
+    assert zoo().names() == ["gnu", "lion", "zebra"]
+
+
+def test_a_broken_module_elsewhere_is_not_hidden(package, tmp_path):
+    (tmp_path / "uvl_test_gnu.py").write_text("import uvl_no_such_module")
+    zoo().also = ("uvl_test_gnu",)
+    with pytest.raises(ModuleNotFoundError, match="uvl_no_such_module"):
+        zoo().names()
+
+
 def test_an_unknown_name_gets_the_nearest_one(package):
     with pytest.raises(UVLError) as caught:
         zoo()["zebre"]

@@ -12,9 +12,11 @@ from fiftyone.plugins.definitions import PluginDefinition
 import uvl_plugin as uvl
 from tests.private_database import REPOSITORY
 from uvl_plugin.backbones.base import backbones
+from uvl_plugin.backbones.presets import presets
 from uvl_plugin.clustering.base import clusterers
 
-NAMES = {"compute_embeddings", "compute_clusters", "explore_dataset"}
+JOBS = {"compute_embeddings", "compute_clusters", "explore_dataset"}
+NAMES = {*JOBS, "stop_job"}
 
 
 def operator(name):
@@ -43,6 +45,14 @@ def execute(name, dataset, params=None, **request):
     )
 
 
+def engine(**settings):
+    return {"backbone": "pixels", "show_engine": True, "engine": settings}
+
+
+def torchvision(**settings):
+    return {"backbone": "torchvision", "torchvision": settings}
+
+
 @pytest.fixture
 def embedded(digits):
     uvl.embed(digits, uvl.Pixels(size=8), "emb")
@@ -56,7 +66,7 @@ def test_every_operator_of_the_definition_registers():
     assert {instance.name for instance in plugin.instances} == NAMES
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
+@pytest.mark.parametrize("name", sorted(JOBS))
 def test_each_operator_has_a_button_over_the_grid(name, digits):
     placement = operator(name).resolve_placement(context(digits))
     assert placement.place is types.Places.SAMPLES_GRID_SECONDARY_ACTIONS
@@ -89,10 +99,12 @@ def test_every_setting_is_in_the_form(embedded, name, key, entry):
         ("compute_clusters", {"field": "label"}, "field", "was written by something else"),
         ("compute_clusters", {"embeddings": "nope"}, "embeddings", "no vector field 'nope'"),
         ("compute_embeddings", {"field": "label"}, "field", "'label' is a field of type"),
-        ("compute_embeddings", {"batch_size": 0}, "batch_size", "must be at least 1, got 0"),
-        ("compute_embeddings", {"torchvision": {"model": "nope"}}, "model", "no classification model"),
-        ("compute_embeddings", {"torchvision": {"weights": "/a.pth"}}, "weights", "no weights file"),
-        ("compute_embeddings", {"torchvision": {"mean": "1, 2"}}, "mean", "must be 3 numbers"),
+        ("compute_embeddings", engine(batch_size=0), "batch_size", "must be at least 1, got 0"),
+        ("compute_embeddings", engine(device="cuda:77"), "device", "cannot be used"),
+        ("compute_embeddings", engine(precision="fp8"), "precision", "must be one of auto"),
+        ("compute_embeddings", torchvision(model="nope"), "model", "no classification model"),
+        ("compute_embeddings", torchvision(weights="/a.pth"), "weights", "no weights file"),
+        ("compute_embeddings", torchvision(mean="1, 2"), "mean", "must be 3 numbers"),
         ("explore_dataset", {"name": "no name"}, "name", "use letters, digits"),
     ],
 )  # fmt: skip
@@ -102,6 +114,57 @@ def test_wrong_input_is_marked_with_the_reason(embedded, name, params, where, me
     assert message in inputs[where].error_message
     with pytest.raises(foo.executor.ExecutionError, match="Validation error"):
         execute(name, embedded, params)
+
+
+def test_presets_are_offered_with_what_one_wants_to_know(digits):
+    choices = form("compute_embeddings", digits)["backbone"].view.choices
+    described = {choice.value: choice.description for choice in choices}
+    assert "768 numbers; 346 MB; Apache-2.0." in described["dinov2-base"]
+    names = [choice.value for choice in choices]
+    assert names[0] == "dinov2-base"
+    assert len(names) == len(set(names))
+    assert {*presets, *backbones.names()} == set(names)
+    assert form("compute_embeddings", digits)["backbone"].default == "dinov2-base"
+
+
+def test_what_to_embed_is_asked_where_there_is_a_choice(digits):
+    import fiftyone as fo
+
+    assert not {"patches_field", "slices", "margin"} & form("compute_embeddings", digits).keys()
+    sample = digits.first()
+    box = fo.Detection(label="x", bounding_box=[0.1, 0.1, 0.8, 0.8])
+    sample["boxes"] = fo.Detections(detections=[box])
+    sample.save()
+    params = {"backbone": "pixels", "patches_field": "boxes", "margin": 0.5, "field": "emb"}
+    assert "margin" in form("compute_embeddings", digits, params)
+    execute("compute_embeddings", digits, params)
+    digits.reload()
+    assert len(digits.first()["boxes"].detections[0]["emb"]) == 768
+    params["margin"] = -1
+    assert "margin must be" in form("compute_embeddings", digits, params)["margin"].error_message
+
+
+def test_a_slice_of_a_group_can_be_chosen(make_dataset, digit_files):
+    import fiftyone as fo
+
+    dataset = make_dataset([])
+    dataset.add_group_field("group", default="left")
+    group = fo.Group()
+    samples = [
+        fo.Sample(filepath=digit_files[number][0], group=group.element(name))
+        for number, name in enumerate(("left", "right"))
+    ]
+    dataset.add_samples(samples, progress=False)
+    params = {"backbone": "pixels", "field": "emb", "slices": "right"}
+    assert "slices" in form("compute_embeddings", dataset)
+    execute("compute_embeddings", dataset, params)
+    assert [s["emb"] is None for s in dataset.select_group_slices(["left", "right"])] == [
+        True,
+        False,
+    ]
+    execute("compute_embeddings", dataset, {**params, "slices": None})
+    dataset.reload()
+    assert len(dataset.select_group_slices(["left", "right"]).exists("emb")) == 2
 
 
 def test_an_empty_dataset_is_said_in_the_form(make_dataset):
@@ -160,7 +223,7 @@ def test_a_delegated_job_that_fails_says_why(digits, bad_files):
     service.execute_queued_operations(limit=1)
     job = service.list_operations(dataset_name=digits.name)[0]
     assert job.run_state == "failed"
-    assert "None of the 200 files could be read" in job.result.error
+    assert "None of the 200 images could be embedded" in job.result.error
 
 
 def messages(generator):
@@ -187,11 +250,11 @@ def test_progress_has_a_message_for_each_stage(digits):
 def test_a_failure_is_shown_in_one_sentence_and_raised(digits, bad_files):
     digits.set_values("filepath", [str(bad_files["empty file"])] * len(digits))
     generator, told = started("compute_embeddings", digits, {"backbone": "pixels"}), []
-    with pytest.raises(uvl.DataError, match="None of the 200 files"):
+    with pytest.raises(uvl.DataError, match="None of the 200 images"):
         told.extend(generator)
     alert = told[-1].body.params["outputs"]["type"]["properties"]["message"]["view"]
     assert alert["severity"] == "error"
-    assert alert["label"].startswith("None of the 200 files could be read; the first: ")
+    assert alert["label"].startswith("None of the 200 images could be embedded; the first: ")
 
 
 def test_a_closed_tab_costs_no_work(digits):
@@ -224,3 +287,82 @@ def test_jobs_of_one_process_take_turns(digits, monkeypatch):
         with pytest.raises(uvl.Cancelled):
             list(job)
     assert most == 1
+
+
+def embedding_job(dataset):
+    """A job that takes a while; it is under way when this returns."""
+    params = {"backbone": "pixels", "field": "emb", "engine": {"batch_size": 1, "threads": 1}}
+    generator = started("compute_embeddings", dataset, params)
+    next(generator)
+    return generator
+
+
+def test_a_running_job_can_be_stopped_and_taken_up_again(digits, monkeypatch):
+    slow_down(monkeypatch)
+    generator = embedding_job(digits)
+    prompt = form("stop_job", digits)["job"]
+    (choice,) = prompt.view.choices
+    assert choice.label == f"Compute embeddings, {digits.name}"
+    stopped = execute("stop_job", digits, {"job": choice.value}).result
+    assert stopped == {"stopped": choice.label}
+    told = []
+    with pytest.raises(uvl.Cancelled, match="Stopped. What was written stays"):
+        told.extend(generator)
+    assert told[-1].body.operator_uri.endswith("show_output")
+    digits.reload()
+    written = len(digits.exists("emb"))
+    assert 0 < written < 200
+    result = uvl.embed(digits, uvl.Pixels(), "emb")
+    assert (result.n_embedded, result.n_present) == (200 - written, written)
+    assert "none" in form("stop_job", digits)
+    assert execute("stop_job", digits).result == {"stopped": "nothing"}
+
+
+def slow_down(monkeypatch):
+    """Every image takes 20 ms longer."""
+    from uvl_plugin.media import sources
+
+    read = sources.ImageFile.read
+
+    def slow(self, reader):
+        time.sleep(0.02)
+        return read(self, reader)
+
+    monkeypatch.setattr(sources.ImageFile, "read", slow)
+
+
+def test_a_waiting_job_can_be_stopped(digits, monkeypatch):
+    slow_down(monkeypatch)
+    first, second = embedding_job(digits), started("compute_clusters", digits, {})
+    assert next(second).body.params["label"] == "waiting for another job to end"
+    waiting = form("stop_job", digits)["job"].view.choices[1]
+    assert waiting.label.startswith("Compute clusters")
+    execute("stop_job", digits, {"job": waiting.value})
+    with pytest.raises(uvl.Cancelled):
+        list(second)
+    execute("stop_job", digits)
+    with pytest.raises(uvl.Cancelled):
+        list(first)
+
+
+def test_a_scheduled_job_can_be_stopped_while_it_runs(digits, monkeypatch):
+    slow_down(monkeypatch)
+    params = {"backbone": "pixels", "field": "emb", "engine": {"batch_size": 1, "threads": 1}}
+    execute("compute_embeddings", digits, params, request_delegation=True)
+    service = DelegatedOperationService()
+    worker = threading.Thread(target=service.execute_queued_operations, kwargs={"limit": 1})
+    worker.start()
+    choices = []
+    for _ in range(200):
+        if (prompt := form("stop_job", digits).get("job")) is not None:
+            choices = [choice for choice in prompt.view.choices if "scheduled" in choice.label]
+        if choices and len(digits.exists("emb") if digits.has_field("emb") else []):
+            break
+        time.sleep(0.02)
+        digits.reload()
+    execute("stop_job", digits, {"job": choices[0].value})
+    worker.join(timeout=60)
+    job = service.list_operations(dataset_name=digits.name)[0]
+    assert job.run_state == "failed"
+    digits.reload()
+    assert 0 < len(digits.exists("emb")) < 200

@@ -6,15 +6,23 @@ from collections.abc import Iterator
 
 import fiftyone as fo
 import fiftyone.brain as fob
+from fiftyone.brain.similarity import SimilarityIndex
 from fiftyone.core.collections import SampleCollection
 
+from uvl_plugin.adapter import zoo_source
 from uvl_plugin.adapter.target import dataset_of
-from uvl_plugin.adapter.vectors import without_vectors
+from uvl_plugin.adapter.vectors import backbone_of, without_vectors
+from uvl_plugin.core.errors import UVLError
 
 
 def write_index(samples: SampleCollection, embeddings: str, brain_key: str) -> int:
-    """Makes a similarity index of the vectors in a field; returns how many it holds."""
-    with _replaced(dataset_of(samples), brain_key):
+    """Makes a similarity index of the vectors in a field; returns how many it holds.
+
+    Where a backbone of this package made the vectors, any process can search the index by an
+    image of its own, and by text if the backbone has a text tower.
+    """
+    dataset = dataset_of(samples)
+    with _replaced(dataset, brain_key):
         index = fob.compute_similarity(
             _with_vectors(samples, embeddings),
             embeddings=embeddings,
@@ -22,7 +30,21 @@ def write_index(samples: SampleCollection, embeddings: str, brain_key: str) -> i
             backend="sklearn",
             progress=False,
         )
+        _name_model(dataset, embeddings, index)
     return index.total_index_size
+
+
+def _name_model(dataset: fo.Dataset, embeddings: str, index: SimilarityIndex) -> None:
+    """Says in the index's record which zoo model made the vectors; given to FiftyOne at once,
+    the name would make it load the weights."""
+    try:
+        backbone = backbone_of(dataset, embeddings)
+    except UVLError:  # made by something else
+        return
+    index.config.model = zoo_source.register(backbone)
+    index.config.supports_prompts = backbone.has_text
+    index.save_config()
+    index._supports_prompts = None  # from now on as the record says, in this process too
 
 
 def write_map(

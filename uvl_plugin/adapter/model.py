@@ -2,25 +2,35 @@
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import numpy as np
-from fiftyone.core.models import EmbeddingsMixin, Model, SupportsGetItem, TorchModelMixin
+from fiftyone.core.models import (
+    EmbeddingsMixin,
+    Model,
+    PromptMixin,
+    SupportsGetItem,
+    TorchModelMixin,
+)
 from fiftyone.utils.torch import GetItem
 from PIL import Image
 
 from uvl_plugin.adapter.runs import ClusteringRunResults
 from uvl_plugin.adapter.vectors import backbone_of
-from uvl_plugin.backbones.base import Encoder, Preprocess
-from uvl_plugin.backbones.images import read_image
+from uvl_plugin.backbones.base import Encoder
+from uvl_plugin.backbones.preprocess import Preprocess
 from uvl_plugin.clustering.assign import ClusterModel
 from uvl_plugin.core.embeddings import cluster_names
 from uvl_plugin.core.errors import DataError
+from uvl_plugin.media.images import read_image
+
+if TYPE_CHECKING:
+    import torch
 
 
 class _ReadImage(GetItem):
-    """File to the uint8 image that the encoder takes; the reason where it cannot be read."""
+    """File to what the encoder takes; the reason where it cannot be read."""
 
     def __init__(self, preprocess: Preprocess, field_mapping: dict | None = None):
         self.preprocess = preprocess
@@ -30,15 +40,26 @@ class _ReadImage(GetItem):
     def required_keys(self) -> list[str]:
         return ["filepath"]
 
-    def __call__(self, d: dict) -> "np.ndarray | str":
+    def __call__(self, d: dict) -> "torch.Tensor | str":
         try:
-            return self.preprocess(read_image(d["filepath"]))
+            return _as_tensor(self.preprocess(read_image(d["filepath"])))
         except DataError as error:
             return f"{d['filepath']}: {error}"
 
 
-class EmbeddingModel(Model, EmbeddingsMixin, TorchModelMixin, SupportsGetItem):
-    """A backbone that FiftyOne's ``compute_embeddings`` and ``apply_model`` take.
+class _Transform:
+    """Image in memory to what the encoder takes; FiftyOne stacks patches only as tensors."""
+
+    def __init__(self, preprocess: Preprocess):
+        self.preprocess = preprocess
+
+    def __call__(self, image: Any) -> "torch.Tensor":
+        return _as_tensor(self.preprocess(_rgb(image)))
+
+
+class EmbeddingModel(Model, EmbeddingsMixin, PromptMixin, TorchModelMixin, SupportsGetItem):
+    """A backbone as a FiftyOne model: ``compute_embeddings``, ``compute_patch_embeddings``,
+    ``apply_model``, the brain's methods, and prompts where it has a text tower.
 
     Files are read as :func:`uvl_plugin.embed` reads them, so the vectors are the same. With
     ``apply_model`` a file that cannot be read costs only its own vector; FiftyOne's
@@ -47,31 +68,24 @@ class EmbeddingModel(Model, EmbeddingsMixin, TorchModelMixin, SupportsGetItem):
 
     def __init__(self, encoder: Encoder):
         self.encoder = encoder
-        self._preprocess = True
+        self.ragged_batches = getattr(encoder, "ragged", False)  # a model of FiftyOne's zoo
+        self.transforms = _Transform(encoder.preprocess)
+        self.preprocess = True
+        self._using_gpu = encoder.device.type == "cuda"  # FiftyOne asks before it pins memory
         self._last: np.ndarray | None = None
         self._lock = threading.Lock()
 
     media_type = "image"
-    ragged_batches = False
     has_embeddings = True
     has_collate_fn = True
+    ragged_batches = False  # properties in FiftyOne's classes, plain attributes here
+    transforms: Any = None
+    preprocess: bool = True
 
     @staticmethod
     def collate_fn(batch: list) -> list:
         """The batch as it is: images, and reasons of files that cannot be read."""
         return batch
-
-    @property
-    def transforms(self) -> Any:
-        return self._transform
-
-    @property
-    def preprocess(self) -> bool:
-        return self._preprocess
-
-    @preprocess.setter
-    def preprocess(self, value: bool) -> None:
-        self._preprocess = value
 
     def build_get_item(self, field_mapping: dict | None = None) -> GetItem:
         return _ReadImage(self.encoder.preprocess, field_mapping)
@@ -94,6 +108,10 @@ class EmbeddingModel(Model, EmbeddingsMixin, TorchModelMixin, SupportsGetItem):
     def embed_all(self, args: Sequence) -> np.ndarray:
         """Vectors of shape ``(n, dim)``, float32.
 
+        Args:
+            args: PIL images; arrays ``(height, width)`` or ``(height, width, channels)``,
+                uint8; tensors ``(channels, height, width)``, uint8 or float from 0 to 1.
+
         Raises:
             DataError: if a file could not be read.
         """
@@ -107,22 +125,61 @@ class EmbeddingModel(Model, EmbeddingsMixin, TorchModelMixin, SupportsGetItem):
             raise DataError("The model has not seen an image yet.")
         return self._last
 
+    @property
+    def can_embed_prompts(self) -> bool:
+        return self.encoder.embed_texts is not None
+
+    def embed_prompt(self, arg: str) -> np.ndarray:
+        return self.embed_prompts([arg])[0]
+
+    def embed_prompts(self, args: Sequence[str]) -> np.ndarray:
+        """Vectors of texts in the space of the images, ``(n, dim)``, float32.
+
+        Raises:
+            DataError: if the backbone has no text tower.
+        """
+        if self.encoder.embed_texts is None:
+            raise DataError(
+                "This backbone has no text tower, so it cannot search by text; "
+                "use one that has, such as OpenCLIP."
+            )
+        with self._lock:
+            return self.encoder.embed_texts(list(args)).float().cpu().numpy()
+
     def _results(self, images: list[np.ndarray]) -> list:
         return list(self._vectors(images))
 
     def _vectors(self, images: list[np.ndarray]) -> np.ndarray:
         with self._lock:  # the App's server may hold one model for several threads
-            self._last = self.encoder.encode(images)
+            self._last = (
+                self.encoder.encode(images)
+                if images
+                else np.empty((0, self.encoder.dim), np.float32)
+            )
             return self._last
 
     def _ready(self, image: Any) -> np.ndarray:
-        return self._transform(image) if self._preprocess else np.asarray(image)
+        return np.asarray(self.transforms(image) if self.preprocess else image)
 
-    def _transform(self, image: Any) -> np.ndarray:
-        """PIL image, or uint8 array of shape ``(height, width, 3)``, to the encoder's input."""
-        if not isinstance(image, Image.Image):
-            image = Image.fromarray(np.asarray(image))
-        return self.encoder.preprocess(image.convert("RGB"))
+
+def _as_tensor(image: np.ndarray) -> "torch.Tensor":
+    import torch
+
+    return torch.from_numpy(np.array(image, order="C"))
+
+
+def _rgb(image: Any) -> np.ndarray:
+    """PIL image, array or tensor to ``(height, width, 3)``, uint8."""
+    import torch
+
+    if isinstance(image, torch.Tensor):
+        image = image.permute(1, 2, 0).cpu()
+        if image.is_floating_point():
+            image = (image * 255.0).round().clamp(0, 255).to(torch.uint8)
+    if not isinstance(image, Image.Image):
+        pixels = np.asarray(image)
+        image = Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
+    return np.array(image.convert("RGB"))
 
 
 class ClusterLabeller(EmbeddingModel):

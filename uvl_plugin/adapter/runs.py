@@ -51,7 +51,10 @@ class EmbeddingRunConfig(RunConfig):
         method: ``"uvl/"`` and the name of the backbone.
         field: the vector field.
         backbone, settings: what made the vectors.
-        device, batch_size, dim: how, and the length of the vectors.
+        patches_field, margin: the objects in the images, where the items are patches.
+        engine: the engine's settings.
+        device, precision, decode, batch_size, images_at_once, threads: how the work was done.
+        dim: length of the vectors.
         n_embedded, n_failed: of the last call.
         failures: reason by the id of each sample that failed, at most 1,000 of them.
         seconds: time by stage.
@@ -129,20 +132,24 @@ def _unpacked(text: str) -> np.ndarray:
 
 
 def record_embedding(
-    samples: SampleCollection, backbone: Backbone, outcome: dict[str, Any]
+    samples: SampleCollection,
+    backbone: Backbone,
+    asked: dict[str, Any],
+    outcome: dict[str, Any],
+    failures: dict[str, str],
 ) -> None:
     """Writes the record of an embedding, in place of that of an earlier call."""
-    failures = outcome["failures"]
     config = EmbeddingRunConfig(
+        **asked,
         **outcome,
         method=f"uvl/{backbone.name}",
         backbone=backbone.name,
         settings=backbone.to_dict(),
         n_failed=len(failures),
+        failures=dict(islice(failures.items(), _LISTED_FAILURES)),
         versions=versions(),
     )
-    config.failures = dict(islice(failures.items(), _LISTED_FAILURES))
-    key = embedding_run_key(outcome["field"])
+    key = embedding_run_key(config.field)
     samples.register_run(key, config, overwrite=True, cleanup=False)
 
 
@@ -174,7 +181,7 @@ def clustering_record(
 
 def embedding_run_key(field: str) -> str:
     """Key of the run that records how a vector field was made."""
-    return f"embed_{field}"
+    return f"embed_{field.replace('.', '_')}"
 
 
 def owner_of(dataset: fo.Dataset, field: str) -> str | None:

@@ -1,11 +1,207 @@
-"""What is worked on: the samples of an image dataset or of a view of it."""
+"""What is worked on: the images of a dataset or view, or the object patches in them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any
 
+import fiftyone as fo
+from bson import ObjectId
+from fiftyone import ViewField as F
 from fiftyone.core.collections import SampleCollection
 from fiftyone.core.dataset import Dataset
 
-from uvl_plugin.core.errors import DataError
+from uvl_plugin.core.errors import DataError, SettingsError
+from uvl_plugin.media.sources import Box, Crops, ImageFile, Source
+
+Update = tuple[dict[str, Any], dict[str, Any], list[Mapping[str, Any]] | None]
+
+_PAGE = 500  # documents read at once
+_MOST_CROPS = 512  # of one image that are in memory at once
+_NO_BOX: Box = (float("nan"),) * 4
+_LISTS = {fo.Detections: "detections", fo.Polylines: "polylines"}
+_SINGLE = (fo.Detection, fo.Polyline)
+
+
+@dataclass(frozen=True)
+class Images:
+    """Each image is one item, its id the sample's.
+
+    Attributes:
+        samples: a dataset or view, see :func:`check_samples`.
+        field: where the vectors go.
+    """
+
+    samples: SampleCollection
+    field: str
+
+    unit = "images"
+
+    @property
+    def path(self) -> str:
+        """The field as FiftyOne knows it."""
+        return self.field
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The dataset behind ``samples``."""
+        return dataset_of(self.samples)
+
+    def ids(self, *, missing: bool = False) -> list[str]:
+        """Ids of the items, or of those that have no vector yet."""
+        samples = self.samples
+        if missing and samples.get_field(self.field) is not None:
+            samples = samples.exists(self.field, False)
+        return samples.values("id")
+
+    def sources(self, ids: Sequence[str]) -> Iterator[Source]:
+        """The files of some items, read from the database page by page."""
+        for document in _documents(self.dataset, ids, ["filepath"]):
+            yield ImageFile(str(document["_id"]), document["filepath"])
+
+    def update(self, key: str, value: Any) -> Update:
+        """Filter, change and array filters that give the item ``key`` its value."""
+        return {"_id": ObjectId(key)}, {"$set": {self.path: value}}, None
+
+    def sample_ids(self, keys: Sequence[str]) -> list[str]:
+        """The sample of each item."""
+        return list(keys)
+
+
+class Patches:
+    """Each object in an image is one item, its id the label's; its vector is kept on the label.
+
+    Args:
+        samples: a dataset or view; labels that a view filters out are left out.
+        field: attribute of the labels where the vectors go.
+        patches_field: field of ``Detections``, ``Detection``, ``Polylines`` or ``Polyline``.
+        margin: see :class:`~uvl_plugin.media.sources.Crops`.
+
+    Raises:
+        DataError: if there is no such field of objects.
+    """
+
+    unit = "objects"
+
+    def __init__(self, samples: SampleCollection, field: str, patches_field: str, margin: float):
+        self.samples = samples
+        self.field = field
+        self.patches_field = patches_field
+        self.margin = margin
+        self._labels = _labels_path(samples, patches_field)
+        self._sample_of: dict[str, str] = {}
+
+    @property
+    def path(self) -> str:
+        """The attribute as FiftyOne knows it: ``ground_truth.detections.embedding``."""
+        return f"{self._labels}.{self.field}"
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The dataset behind ``samples``."""
+        return dataset_of(self.samples)
+
+    def ids(self, *, missing: bool = False) -> list[str]:
+        """Ids of the items, or of those that have no vector yet, image by image."""
+        samples = self.samples
+        if missing and samples.get_field(self.path) is not None:
+            samples = samples.filter_labels(self.patches_field, ~F(self.field).exists())
+        pairs = zip(*samples.values(["id", f"{self._labels}.id"]), strict=True)
+        found = {label: sample for sample, labels in pairs for label in _as_list(labels) if label}
+        self._sample_of |= found
+        return list(found)
+
+    def sources(self, ids: Sequence[str]) -> Iterator[Source]:
+        """One file for all of the items in it, unless they are too many for the memory."""
+        wanted = set(ids)
+        samples = dict.fromkeys(self._sample_of[key] for key in ids)
+        fields = ["filepath", f"{self._labels}._id", f"{self._labels}.bounding_box"]
+        for document in _documents(
+            self.dataset, list(samples), [*fields, f"{self._labels}.points"]
+        ):
+            labels: Any = document
+            for name in self._labels.split("."):
+                labels = (labels or {}).get(name)
+            boxes = ((str(label["_id"]), _box(label)) for label in _as_list(labels))
+            remaining = ((key, box) for key, box in boxes if key in wanted)
+            while some := dict(islice(remaining, _MOST_CROPS)):
+                yield Crops(document["filepath"], some, self.margin)
+
+    def update(self, key: str, value: Any) -> Update:
+        """Filter, change and array filters that give the item ``key`` its value."""
+        sample, label = ObjectId(self._sample_of[key]), ObjectId(key)
+        if self._labels == self.patches_field:
+            return {"_id": sample, f"{self._labels}._id": label}, {"$set": {self.path: value}}, None
+        change = {"$set": {f"{self._labels}.$[label].{self.field}": value}}
+        return {"_id": sample}, change, [{"label._id": label}]
+
+    def sample_ids(self, keys: Sequence[str]) -> list[str]:
+        """The samples of some items, each once."""
+        return list(dict.fromkeys(self._sample_of[key] for key in keys))
+
+
+Target = Images | Patches
+
+
+def target(
+    samples: SampleCollection,
+    field: str,
+    *,
+    patches_field: str | None = None,
+    margin: float = 0.0,
+    slices: "str | Sequence[str] | None" = None,
+) -> Target:
+    """The items of ``samples``, and where their vectors go.
+
+    Args:
+        samples: a dataset or view.
+        field: name of the vector field, or attribute of the labels.
+        patches_field: the objects in the images instead of the images.
+        margin: around each object, see :class:`~uvl_plugin.media.sources.Crops`.
+        slices: of a grouped dataset, which slices; None: all of images.
+
+    Raises:
+        DataError: if there is nothing of this kind to work on.
+        SettingsError: if the margin is negative.
+    """
+    samples = flattened(samples, slices)
+    check_samples(samples)
+    if patches_field is None:
+        return Images(samples, field)
+    if not 0 <= margin <= 10:
+        raise SettingsError(f"margin must be 0 to 10, got {margin!r}.", "margin")
+    return Patches(samples, field, patches_field, margin)
+
+
+def flattened(
+    samples: SampleCollection, slices: "str | Sequence[str] | None" = None
+) -> SampleCollection:
+    """The slices of a grouped dataset or view as one view; anything else as it is.
+
+    Raises:
+        DataError: if there is no such slice, or slices are named where there are no groups.
+    """
+    if not isinstance(samples, SampleCollection) or samples.media_type != "group":
+        if slices:
+            raise DataError("slices can be chosen only in a grouped dataset.", "slices")
+        return samples
+    images = image_slices(samples)
+    chosen = [slices] if isinstance(slices, str) else list(slices or images)
+    unknown = [name for name in chosen if name not in images]
+    if unknown or not chosen:
+        raise DataError(
+            f"'{dataset_of(samples).name}' has no image slice {', '.join(map(repr, unknown))}. "
+            f"Image slices: {', '.join(images) or 'none'}.",
+            "slices",
+        )
+    return samples.select_group_slices(chosen)
+
+
+def image_slices(samples: SampleCollection) -> list[str]:
+    """Names of the slices of a grouped dataset that hold images; none where it is not grouped."""
+    media_types = samples.group_media_types or {}
+    return [name for name, media_type in media_types.items() if media_type == "image"]
 
 
 def dataset_of(samples: SampleCollection) -> Dataset:
@@ -25,8 +221,8 @@ def check_samples(samples: SampleCollection) -> None:
         )
     if samples._is_generated:
         raise DataError(
-            "A view of patches, frames or clips cannot be used yet; pass the dataset or a view "
-            "of whole samples."
+            "A view of patches, frames or clips cannot be used; pass the dataset or a view of "
+            "whole samples, and for patches the field of the objects (patches_field)."
         )
     if samples.media_type is not None and samples.media_type != "image":
         raise DataError(
@@ -38,7 +234,49 @@ def check_samples(samples: SampleCollection) -> None:
         raise DataError(f"There are no samples in '{samples.name or dataset_of(samples).name}'.")
 
 
-def image_files(samples: SampleCollection) -> Iterator[tuple[str, str]]:
-    """Id and file path of every sample."""
-    ids, paths = samples.values(["id", "filepath"])
-    return zip(ids, paths, strict=True)
+def patch_fields(samples: SampleCollection) -> list[str]:
+    """Names of the fields that hold objects with a box or an outline."""
+    schema = samples.get_field_schema(ftype=fo.EmbeddedDocumentField)
+    kinds = (*_LISTS, *_SINGLE)
+    return [name for name, field in schema.items() if field.document_type in kinds]
+
+
+def _labels_path(samples: SampleCollection, patches_field: str) -> str:
+    known = patch_fields(samples)
+    if patches_field not in known:
+        hint = f"Fields of objects: {', '.join(known)}." if known else "It has no objects."
+        raise DataError(
+            f"'{dataset_of(samples).name}' has no detections or polylines in '{patches_field}'. "
+            f"{hint}",
+            "patches_field",
+        )
+    inner = _LISTS.get(samples.get_field(patches_field).document_type)
+    return f"{patches_field}.{inner}" if inner else patches_field
+
+
+def _documents(dataset: Dataset, ids: Sequence[str], fields: list[str]) -> Iterator[dict]:
+    """Some fields of samples as MongoDB keeps them, in the order of ``ids``; deleted samples
+    are left out."""
+    projection = dict.fromkeys(fields, 1)
+    for start in range(0, len(ids), _PAGE):
+        page = [ObjectId(key) for key in ids[start : start + _PAGE]]
+        found = dataset._sample_collection.find({"_id": {"$in": page}}, projection)
+        documents = {document["_id"]: document for document in found}
+        yield from (documents[key] for key in page if key in documents)
+
+
+def _box(label: dict) -> Box:
+    if label.get("bounding_box") is not None and len(label["bounding_box"]) == 4:
+        return tuple(label["bounding_box"])
+    points = [point for outline in label.get("points") or () for point in outline]
+    if not points:
+        return _NO_BOX
+    across, down = zip(*points, strict=True)
+    left, top = min(across), min(down)
+    return left, top, max(across) - left, max(down) - top
+
+
+def _as_list(labels: Any) -> list:
+    if labels is None:
+        return []
+    return labels if isinstance(labels, list) else [labels]

@@ -1,17 +1,30 @@
 """Vector fields: made, read and written by sample id."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import io
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import numpy as np
 from fiftyone.core.collections import SampleCollection
+from pymongo import UpdateOne
 
 from uvl_plugin.adapter.runs import drop_field, embedding_run_key, origin_of
-from uvl_plugin.adapter.target import dataset_of
+from uvl_plugin.adapter.target import Target, dataset_of
 from uvl_plugin.backbones.base import Backbone, backbones
 from uvl_plugin.core.embeddings import Embeddings
 from uvl_plugin.core.errors import DataError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_PORTION_SECONDS = 1.0
+_PORTION_BYTES = 4 * 2**20
+_OPERATIONS = 2000  # of one request to the database
 
 
 def read_embeddings(samples: SampleCollection, field: str) -> tuple[Embeddings, int]:
@@ -75,27 +88,30 @@ def vector_fields(dataset: fo.Dataset) -> list[str]:
     return list(dataset.get_field_schema(ftype=fo.VectorField))
 
 
-def check_may_write(dataset: fo.Dataset, field: str, space: str, *, overwrite: bool) -> None:
-    """Checks, before any work, that vectors of ``space`` may go into ``field``.
+def check_may_write(dataset: fo.Dataset, path: str, space: str, *, overwrite: bool) -> None:
+    """Checks, before any work, that vectors of ``space`` may go into a field.
+
+    Args:
+        path: the field, or an attribute of labels: ``ground_truth.detections.embedding``.
 
     Raises:
         DataError: if the field holds something else, and, unless ``overwrite``, if it holds
             vectors that something else made.
     """
-    check_name(field)
-    existing = dataset.get_field(field)
+    check_name(path.rpartition(".")[2])
+    existing = dataset.get_field(path)
     if existing is None:
         return
     if not isinstance(existing, fo.VectorField):
         raise DataError(
-            f"'{field}' is a field of type {type(existing).__name__}, not of vectors; choose "
+            f"'{path}' is a field of type {type(existing).__name__}, not of vectors; choose "
             "another name.",
             "field",
         )
-    made_by = origin_of(dataset, field).get("space")
+    made_by = origin_of(dataset, path).get("space")
     if not overwrite and made_by != space:
         raise DataError(
-            f"'{field}' holds vectors of {made_by or 'unknown origin'}; choose another field, "
+            f"'{path}' holds vectors of {made_by or 'unknown origin'}; choose another field, "
             "or pass overwrite=True to replace them.",
             "field",
         )
@@ -112,34 +128,32 @@ def check_name(field: str) -> None:
 
 
 @contextlib.contextmanager
-def opened(
-    samples: SampleCollection, field: str, backbone: Backbone, *, overwrite: bool
-) -> Iterator[None]:
+def opened(target: Target, backbone: Backbone, *, overwrite: bool) -> Iterator[None]:
     """Makes the field where it is missing.
 
-    ``overwrite`` clears the vectors of ``samples``; where another backbone made the field, all
-    of it goes, with its run. If the block fails before a vector is written, a field that was
-    made here is removed again.
+    ``overwrite`` clears the vectors of the target's items; where another backbone made the
+    field, all of it goes, with its run. If the block fails before a vector is written, a field
+    that was made here is removed again.
     """
-    dataset = dataset_of(samples)
-    if overwrite and origin_of(dataset, field).get("space") != backbone.space:
-        drop_field(dataset, field)
+    dataset, path = target.dataset, target.path
+    if overwrite and origin_of(dataset, path).get("space") != backbone.space:
+        drop_field(dataset, path)
     elif overwrite:
-        dataset.set_values(field, dict.fromkeys(samples.values("id")), key_field="id")
-    made = dataset.get_field(field) is None
+        write_values(target, dict.fromkeys(target.ids()))
+    made = dataset.get_field(path) is None
     if made:
         origin = {
-            "run_key": embedding_run_key(field),
+            "run_key": embedding_run_key(path),
             "backbone": backbone.name,
             "settings": backbone.to_dict(),
             "space": backbone.space,
         }
-        dataset.add_sample_field(field, fo.VectorField, info={"uvl": origin})
+        dataset.add_sample_field(path, fo.VectorField, info={"uvl": origin})
     try:
         yield
     except BaseException:
-        if made and not dataset.exists(field):
-            drop_field(dataset, field)
+        if made and len(target.ids(missing=True)) == len(target.ids()):
+            drop_field(dataset, path)
         raise
 
 
@@ -163,7 +177,67 @@ def without_vectors(samples: SampleCollection, field: str) -> SampleCollection:
     return samples if samples.get_field(field) is None else samples.exists(field, False)
 
 
-def write_vectors(dataset: fo.Dataset, field: str, vectors: Mapping[str, np.ndarray]) -> None:
-    """Writes vectors by sample id, float32."""
-    if vectors:
-        dataset.set_values(field, dict(vectors), key_field="id", validate=False)
+class VectorWriter:
+    """Writes vectors while others are computed: in portions, straight to the database.
+
+    A portion is written when it is large or a second old, so that little is lost in a crash;
+    on leaving the block the rest is written, also after an error.
+
+    Args:
+        target: whose items the vectors are of.
+    """
+
+    def __init__(self, target: Target):
+        self._target = target
+        self._waiting: dict[str, np.ndarray] = {}
+        self._written_at = time.monotonic()
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.flush()
+
+    def add(self, vectors: Mapping[str, np.ndarray]) -> None:
+        """Takes vectors ``(dim,)``, float32, by item id."""
+        self._waiting.update(vectors)
+        old = time.monotonic() - self._written_at >= _PORTION_SECONDS
+        if old or sum(vector.nbytes for vector in self._waiting.values()) >= _PORTION_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what is waiting."""
+        write_values(self._target, {key: stored(v) for key, v in self._waiting.items()})
+        self._waiting.clear()
+        self._written_at = time.monotonic()
+
+
+def write_values(target: Target, values: Mapping[str, Any]) -> None:
+    """Writes a value of MongoDB to each item by its id, None to clear it."""
+    if not values:
+        return
+    now = datetime.now(timezone.utc)
+    operations = []
+    for key, value in values.items():
+        chosen, change, array_filters = target.update(key, value)
+        change["$set"]["last_modified_at"] = now
+        operations.append(UpdateOne(chosen, change, array_filters=array_filters))
+    for start in range(0, len(operations), _OPERATIONS):
+        some = operations[start : start + _OPERATIONS]
+        target.dataset._sample_collection.bulk_write(some, ordered=False)
+    reload_samples(target.dataset, target.sample_ids(list(values)))
+
+
+def reload_samples(dataset: fo.Dataset, ids: Sequence[str]) -> None:
+    """Brings samples that Python holds up to date with the database."""
+    fo.Sample._reload_docs(dataset._sample_collection_name, sample_ids=ids)
+
+
+def stored(vector: np.ndarray) -> bytes:
+    """A vector as FiftyOne's ``VectorField`` keeps it: NumPy's own format in a zlib stream.
+
+    The stream is not compressed: vectors hardly shrink, and level 0 is many times as fast.
+    """
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, vector, version=(1, 0), allow_pickle=False)
+    return zlib.compress(buffer.getvalue(), 0)

@@ -1,79 +1,29 @@
 """What every backbone is: settings that load an encoder."""
 
+import contextlib
+import copy
 import json
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from uvl_plugin.backbones.preprocess import Preprocess
 from uvl_plugin.core.errors import SettingsError
 from uvl_plugin.core.registry import Registry
 from uvl_plugin.core.settings import Settings
 
 if TYPE_CHECKING:
     import torch
-    from PIL.Image import Image
 
-backbones: "Registry[Backbone]" = Registry("backbone", "uvl_plugin.backbones")
-
-
-_WIDEST = 16  # longer side over shorter side
+backbones: "Registry[Backbone]" = Registry(
+    "backbone", "uvl_plugin.backbones", also=("uvl_plugin.adapter.zoo",)
+)
 
 
-@dataclass(frozen=True)
-class Preprocess:
-    """An image as a network wants it, still as whole numbers: the mean and the standard
-    deviation are applied on the device.
-
-    Attributes:
-        size: height and width of the result, pixels.
-        resize: length of the shorter side before the middle is cut out, pixels; None
-            squeezes the whole image into the square.
-        interpolation: name of a ``PIL.Image.Resampling``, antialiased.
-        mean, std: per colour, on a scale from 0 to 1.
-    """
-
-    size: int
-    resize: int | None = None
-    interpolation: str = "BILINEAR"
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    std: tuple[float, ...] = (1.0, 1.0, 1.0)
-
-    def __call__(self, image: "Image") -> np.ndarray:
-        """RGB image to uint8 of shape ``(3, size, size)``."""
-        from PIL import Image
-
-        filter = Image.Resampling[self.interpolation]
-        if self.resize is None:
-            image = image.resize((self.size, self.size), filter)
-        else:
-            image = _cover(image, self.resize, filter)
-            image = _centre(image, self.size)
-        return np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(2, 0, 1))
-
-
-def _cover(image: "Image", shorter: int, filter: int) -> "Image":
-    """Resizes so that the shorter side is ``shorter``, as torchvision's ``Resize`` does."""
-    width, height = image.size
-    limit = _WIDEST * min(width, height)
-    if max(width, height) > limit:  # a strip would grow beyond memory; only its middle is used
-        image = image.crop(_middle(width, height, limit))
-        width, height = image.size
-    longer = int(shorter * max(width, height) / min(width, height))
-    return image.resize((shorter, longer) if width <= height else (longer, shorter), filter)
-
-
-def _middle(width: int, height: int, limit: int) -> tuple[int, int, int, int]:
-    left, top = max(0, (width - limit) // 2), max(0, (height - limit) // 2)
-    return left, top, width - left, height - top
-
-
-def _centre(image: "Image", size: int) -> "Image":
-    """Cuts out the middle, as torchvision's ``CenterCrop`` does; a small image gets a black rim."""
-    left, top = round((image.width - size) / 2.0), round((image.height - size) / 2.0)
-    return image.crop((left, top, left + size, top + size))
+_DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
 
 
 class Encoder:
@@ -83,26 +33,92 @@ class Encoder:
         module: normalised images ``(batch, 3, height, width)`` to vectors ``(batch, dim)``.
         preprocess: makes the uint8 images that :meth:`encode` takes.
         device: as torch names it.
+        embed_texts: texts to vectors ``(n, dim)`` in the space of the images, where the network
+            has a text tower.
+
+    Attributes:
+        dim: length of the vectors.
+        precision: what the network computes in: ``"fp32"``, ``"bf16"`` or ``"fp16"`` (autocast).
+        concurrent: whether several threads may call :meth:`encode` at once.
     """
 
-    def __init__(self, module: "torch.nn.Module", preprocess: Preprocess, device: "torch.device"):
+    concurrent = True
+
+    def __init__(
+        self,
+        module: "torch.nn.Module",
+        preprocess: Preprocess,
+        device: "torch.device",
+        *,
+        embed_texts: "Callable[[list[str]], torch.Tensor] | None" = None,
+    ):
         import torch
 
         self.preprocess = preprocess
         self.device = device
+        self.embed_texts = embed_texts
+        self.precision = "fp32"
         self.module = module.to(device).eval().requires_grad_(False)
-        self._mean = torch.tensor(preprocess.mean, device=device).view(1, 3, 1, 1)
-        self._std = torch.tensor(preprocess.std, device=device).view(1, 3, 1, 1)
-        self.dim = self.encode([np.zeros((3, preprocess.size, preprocess.size), np.uint8)]).shape[1]
+        self._format = torch.contiguous_format
+        if is_convolutional(module):
+            self._format = torch.channels_last
+            self.module = self.module.to(memory_format=torch.channels_last)
+        mean, std = (
+            torch.tensor(values, device=device).view(1, 3, 1, 1)
+            for values in (preprocess.mean, preprocess.std)
+        )
+        self._shift, self._scale = 255.0 * mean, 1.0 / (255.0 * std)
+        vectors = self.encode(self.buffer(1))
+        if vectors.ndim != 2:
+            raise SettingsError(
+                f"The network gives an array of shape {vectors.shape[1:]} for an image, not a "
+                "vector; choose another model or other options."
+            )
+        self.dim = vectors.shape[1]
 
-    def encode(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Embeds images of shape ``(3, size, size)``, uint8: returns ``(n, dim)``, float32."""
+    def buffer(self, n: int) -> np.ndarray:
+        """Room for ``n`` images, to be filled with what :attr:`preprocess` gives: pinned memory
+        where the device is a GPU."""
         import torch
 
-        with torch.inference_mode():
-            batch = torch.from_numpy(np.stack(images)).to(self.device)
-            batch = (batch.float() / 255.0 - self._mean) / self._std
-            return self.module(batch).float().cpu().numpy()
+        size = self.preprocess.size
+        pinned = self.device.type == "cuda"
+        return torch.zeros((n, size, size, 3), dtype=torch.uint8, pin_memory=pinned).numpy()
+
+    def encode(self, images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """Embeds images of shape ``(size, size, 3)``, uint8: returns ``(n, dim)``, float32."""
+        import torch
+
+        with torch.inference_mode(), self._autocast():
+            pixels = torch.from_numpy(np.asarray(images)).to(self.device, non_blocking=True)
+            return self.module(self._normalised(pixels)).float().cpu().numpy()
+
+    def replica(self, device: "torch.device") -> "Encoder":
+        """The same network on another device."""
+        twin = Encoder(copy.deepcopy(self.module), self.preprocess, device)
+        twin.precision = self.precision
+        return twin
+
+    def _normalised(self, pixels: "torch.Tensor") -> "torch.Tensor":
+        """uint8 ``(batch, height, width, 3)`` to float ``(batch, 3, height, width)``."""
+        import torch
+
+        images = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=self._format)
+        return images.sub_(self._shift).mul_(self._scale)
+
+    def _autocast(self) -> "contextlib.AbstractContextManager":
+        import torch
+
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, getattr(torch, _DTYPES[self.precision]))
+
+
+def is_convolutional(module: "torch.nn.Module") -> bool:
+    """Whether most of the network is convolutions: more than the one that makes patches."""
+    from torch import nn
+
+    return sum(isinstance(part, nn.Conv2d) for part in module.modules()) > 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +149,11 @@ class Backbone(Settings):
 
     def check(self) -> None:
         """Raises what :meth:`load` would as far as that is cheap to know; forms call it."""
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the encoder embeds texts too."""
+        return False
 
     @property
     def space(self) -> str:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from uvl_plugin.backbones.base import Backbone, Encoder, Preprocess, backbones, resolve_device
+from uvl_plugin.backbones.base import Backbone, Encoder, backbones, resolve_device
+from uvl_plugin.backbones.preprocess import Preprocess
 from uvl_plugin.core.settings import setting
 
 
@@ -19,4 +20,6 @@ class Pixels(Backbone):
     def load(self, device: str = "auto") -> Encoder:
         import torch
 
-        return Encoder(torch.nn.Flatten(), Preprocess(size=self.size), resolve_device(device))
+        return Encoder(
+            torch.nn.Flatten(), Preprocess(size=self.size, fit="squash"), resolve_device(device)
+        )

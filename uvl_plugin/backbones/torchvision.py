@@ -2,23 +2,28 @@
 
 import os
 import re
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from uvl_plugin.backbones.base import Backbone, Encoder, Preprocess, backbones, resolve_device
+from uvl_plugin.backbones.base import Backbone, Encoder, backbones, resolve_device
+from uvl_plugin.backbones.hub import Published
+from uvl_plugin.backbones.preprocess import Preprocess
+from uvl_plugin.backbones.sizes import check_input_size, patch_of
 from uvl_plugin.backbones.weights import (
+    UNTRAINED,
     check_weights_file,
     fit_weights,
     is_weights_file,
     read_weights,
+    seeded,
 )
-from uvl_plugin.core.errors import SettingsError, WeightsError
+from uvl_plugin.core.errors import SettingsError
 from uvl_plugin.core.settings import setting
 
 if TYPE_CHECKING:
     import torch
 
-UNTRAINED = "untrained"
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # classifiers that GoogLeNet and Inception train with
 _RENAMED = (  # names in torchvision's own files that are older than the networks
     (re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)"), r"\1\2"),
@@ -43,6 +48,9 @@ class TorchVision(Backbone):
         help="Name of torchvision's weights, a local .safetensors, .pth or .pt file, or "
         "'untrained' for random weights.",
     )
+    input_size: int | None = setting(
+        None, ge=14, le=4096, help="Height and width of the images, pixels; empty: the model's own."
+    )
     mean: tuple[float, float, float] | None = setting(
         None, help="Mean of red, green and blue, 0 to 1; empty: as the model's own weights want it."
     )
@@ -54,35 +62,51 @@ class TorchVision(Backbone):
     def check(self) -> None:
         if is_weights_file(self.weights):
             check_weights_file(self.weights)
-        _named_weights(self.model, self.weights)
+        chosen = _named_weights(self.model, self.weights)
+        if self.input_size:
+            self._check_input_size(self.input_size, chosen.transforms().crop_size[0])
 
     def load(self, device: str = "auto") -> Encoder:
-        import torch
-
         target = resolve_device(device)
+        self.check()
         chosen = _named_weights(self.model, self.weights)
         preprocess = self._preprocess(chosen)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.seed)  # not the GPU's, it is not restored
+        state = self._tensors(chosen)
+        with seeded(self.seed):
             network = build(self.model, preprocess.size)
         unused = (f"{remove_head(network)}.", *_AUXILIARY)
-        if is_weights_file(self.weights):
-            state = _renamed(read_weights(self.weights))
-            fit_weights(network, state, ignore=unused, source=self.weights)
-        elif self.weights != UNTRAINED:
-            state = _renamed(_download(chosen))
-            fit_weights(network, state, ignore=unused, source=str(chosen))
+        if state is not None:
+            source = self.weights if is_weights_file(self.weights) else str(chosen)
+            state = _resampled(_renamed(state), network)
+            fit_weights(network, state, ignore=unused, source=source)
         return Encoder(network, preprocess, target)
+
+    def _tensors(self, chosen: Any) -> "dict[str, torch.Tensor] | None":
+        if self.weights == UNTRAINED:
+            return None
+        if is_weights_file(self.weights):
+            return read_weights(self.weights)
+        return _published(self.model, chosen).tensors()
 
     def _preprocess(self, chosen: Any) -> Preprocess:
         own = chosen.transforms()
+        size = self.input_size or own.crop_size[0]
         return Preprocess(
-            size=own.crop_size[0],
-            resize=own.resize_size[0],
+            size=size,
+            resize=own.resize_size[0] * size // own.crop_size[0],
             interpolation=own.interpolation.name,
             mean=self.mean or tuple(own.mean),
             std=self.std or tuple(own.std),
         )
+
+    def _check_input_size(self, size: int, own: int) -> None:
+        import torch
+
+        patch = 0
+        if self.model.startswith("vit_"):
+            with torch.device("meta"):
+                patch = patch_of(build(self.model, own), "patch_size")
+        check_input_size(self.model, size, own, patch, lambda size: build(self.model, size))
 
 
 def build(model: str, size: int) -> "torch.nn.Module":
@@ -97,6 +121,8 @@ def build(model: str, size: int) -> "torch.nn.Module":
         options = {"aux_logits": False, "init_weights": False, "transform_input": True}
     elif model.startswith("vit_"):
         options = {"image_size": size}
+    elif model.startswith("maxvit_"):
+        options = {"input_size": (size, size)}
     return models.get_model(model, weights=None, **options)
 
 
@@ -141,20 +167,14 @@ def _named_weights(model: str, weights: str) -> Any:
     return catalogue[name]
 
 
-def _download(chosen: Any) -> "dict[str, torch.Tensor]":
-    import torch
-
-    folder = os.path.join(torch.hub.get_dir(), "checkpoints")
-    try:
-        return chosen.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except Exception as error:  # no network, a wrong checksum, a damaged file in the folder
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(
-            f"The weights {chosen} cannot be downloaded or read ({reason}). Put the file "
-            f"{os.path.basename(chosen.url)} from {chosen.url} into {folder}, or set 'weights' "
-            "to a local file.",
-            "weights",
-        ) from error
+def _published(model: str, chosen: Any) -> Published:
+    file = os.path.splitext(os.path.basename(chosen.url))[0]
+    is_default = chosen is type(chosen).DEFAULT
+    return Published(
+        what=f"torchvision's {model} {chosen.name}",
+        names=(file, model) if is_default else (file,),
+        url=chosen.url,
+    )
 
 
 def _renamed(state: "dict[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
@@ -162,3 +182,14 @@ def _renamed(state: "dict[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
     for pattern, name in _RENAMED:
         state = {pattern.sub(name, old): tensor for old, tensor in state.items()}
     return state
+
+
+def _resampled(
+    state: "dict[str, torch.Tensor]", network: "torch.nn.Module"
+) -> "dict[str, torch.Tensor]":
+    """The tensors with the position embeddings of a ViT on the grid of the network."""
+    from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
+
+    if not isinstance(network, VisionTransformer) or "encoder.pos_embedding" not in state:
+        return state
+    return interpolate_embeddings(network.image_size, network.patch_size, OrderedDict(state))

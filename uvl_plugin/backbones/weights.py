@@ -1,8 +1,9 @@
 """Weight files: read without running code from them, fitted to a network with clear errors."""
 
+import contextlib
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from uvl_plugin.core.errors import WeightsError
@@ -10,6 +11,7 @@ from uvl_plugin.core.errors import WeightsError
 if TYPE_CHECKING:
     import torch
 
+UNTRAINED = "untrained"  # random weights, where weights are named
 SUFFIXES = (".safetensors", ".pth", ".pt")
 _BATCH_COUNTER = ".num_batches_tracked"
 
@@ -42,14 +44,14 @@ def read_weights(path: str) -> "dict[str, torch.Tensor]":
         ) from error
 
 
-def check_weights_file(path: str) -> str:
+def check_weights_file(path: str, argument: str = "weights") -> str:
     """The full path; raises :class:`WeightsError` unless it is a file of a known kind."""
     path = os.path.expanduser(path)
     if not os.path.isfile(path):
-        raise WeightsError(f"There is no weights file '{path}'; give its full path.", "weights")
+        raise WeightsError(f"There is no weights file '{path}'; give its full path.", argument)
     if not path.lower().endswith(SUFFIXES):
         raise WeightsError(
-            f"'{path}' is not a weights file: use one of {', '.join(SUFFIXES)}.", "weights"
+            f"'{path}' is not a weights file: use one of {', '.join(SUFFIXES)}.", argument
         )
     return path
 
@@ -79,6 +81,17 @@ def _load(path: str) -> "Mapping":
     return state
 
 
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Random weights made in the block hang on ``seed`` alone; the random numbers of others
+    stay as they are."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # not the GPU's, it is not restored
+        yield
+
+
 def fit_weights(
     network: "torch.nn.Module",
     state: "Mapping[str, torch.Tensor]",
@@ -99,20 +112,29 @@ def fit_weights(
     Raises:
         WeightsError: if names or shapes differ.
     """
-    kept = {name: value for name, value in state.items() if not name.startswith(ignore)}
     needed = network.state_dict()
-    missing = sorted(
-        name for name in needed.keys() - kept.keys() if not name.endswith(_BATCH_COUNTER)
-    )
-    unknown = sorted(kept.keys() - needed.keys())
+    kept = {
+        name: value
+        for name, value in state.items()
+        if name in needed or not name.startswith(ignore)
+    }
+    missing = [name for name in needed.keys() - kept.keys() if not name.endswith(_BATCH_COUNTER)]
     shapes = [
         name for name, value in needed.items() if name in kept and kept[name].shape != value.shape
     ]
+    check_fit(source, missing, kept.keys() - needed.keys(), shapes)
+    needed.update(kept)  # keeps torch's own version marks, without which MNASNet cannot load
+    network.load_state_dict(needed)
+
+
+def check_fit(
+    source: str, missing: Iterable[str], unknown: Iterable[str], shapes: Iterable[str]
+) -> None:
+    """Raises :class:`WeightsError` if any tensor is missing, unknown or of another shape."""
+    missing, unknown, shapes = sorted(missing), sorted(unknown), sorted(shapes)
     if missing or unknown or shapes:
         raise WeightsError(
             f"The weights '{source}' are of another network: {len(missing)} tensors missing, "
             f"{len(unknown)} unknown, {len(shapes)} of another shape "
             f"(first: {(missing + unknown + shapes)[0]}); choose the model they were made with."
         )
-    needed.update(kept)  # keeps torch's own version marks, without which MNASNet cannot load
-    network.load_state_dict(needed)

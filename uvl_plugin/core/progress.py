@@ -5,9 +5,13 @@ all. To cancel, the callable raises :class:`~uvl_plugin.core.errors.Cancelled`.
 """
 
 import contextlib
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 
 Progress = Callable[[float, str], None]
+
+_MARKS, _MARK_SECONDS = 30, 1.0  # the rate is taken over that many marks, that far apart
 
 
 def silent(fraction: float, message: str = "") -> None:
@@ -21,6 +25,39 @@ def part(progress: Progress, start: float, end: float) -> Progress:
         progress(start + (end - start) * fraction, message)
 
     return report
+
+
+class Pace:
+    """How fast counted work goes on, and how long it will still take.
+
+    Args:
+        total: how many items there are.
+        clock: seconds, from any start.
+    """
+
+    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic):
+        self._total = total
+        self._clock = clock
+        self._marks = deque([(clock(), 0)], maxlen=_MARKS)
+
+    def said(self, done: int) -> str:
+        """Such as ``"1,200 of 40,000, 85.0/s, 7:36 left"``; the rate is that of late."""
+        now = self._clock()
+        started, before = self._marks[0]
+        if now - self._marks[-1][0] >= _MARK_SECONDS:
+            self._marks.append((now, done))
+        said = f"{done:,} of {self._total:,}"
+        if now <= started or done <= before:
+            return said
+        rate = (done - before) / (now - started)
+        left = round((self._total - done) / rate)
+        return f"{said}, {rate:.1f}/s, {_duration(left)} left"
+
+
+def _duration(seconds: int) -> str:
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 @contextlib.contextmanager

@@ -1,9 +1,11 @@
 """Registries: a new backbone or algorithm is one new file with one registered class.
 
-The modules of the registry's package are imported when the registry is first asked;
-other distributions take part through an entry point of the group of the same name.
+The modules of the registry's package, and those it names beside it, are imported when the
+registry is first asked; other distributions take part through an entry point of the group of
+the same name.
 """
 
+import contextlib
 import difflib
 import importlib
 import pkgutil
@@ -12,7 +14,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from typing import Generic, TypeVar
 
-from uvl_plugin.core.errors import UVLError
+from uvl_plugin.core.errors import MissingPackageError, UVLError
 
 T = TypeVar("T")
 
@@ -30,11 +32,14 @@ class Registry(Generic[T]):
     Args:
         what: what an entry is, for messages: "clustering algorithm".
         package: its modules register entries; also the entry point group.
+        also: modules elsewhere that register entries; one that raises
+            :class:`MissingPackageError` takes no part.
     """
 
-    def __init__(self, what: str, package: str):
+    def __init__(self, what: str, package: str, *, also: tuple[str, ...] = ()):
         self.what = what
         self.package = package
+        self.also = also
         self._entries: dict[str, type[T]] = {}
         self._discovered = False
         self._lock = threading.RLock()
@@ -82,6 +87,9 @@ class Registry(Generic[T]):
                 package = importlib.import_module(self.package)
                 for module in pkgutil.iter_modules(package.__path__):
                     importlib.import_module(f"{self.package}.{module.name}")
+                for name in self.also:
+                    with contextlib.suppress(MissingPackageError):
+                        importlib.import_module(name)
                 for entry_point in metadata.entry_points(group=self.package):
                     entry_point.load()
                 self._discovered = True

@@ -1,11 +1,13 @@
 """Files as people have them, each compared with the picture that went in."""
 
+import os
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from uvl_plugin.backbones.images import image_size, read_image
 from uvl_plugin.core.errors import DataError
+from uvl_plugin.media.images import image_size, read_image
 
 # How each EXIF orientation stores an upright picture, by the words of the standard: where the
 # first row and the first column of the file lie in the picture.
@@ -23,9 +25,9 @@ STORED = {
 
 def pixels(path) -> np.ndarray:
     """What is read, shape (height, width, 3)."""
-    image = read_image(str(path))
-    assert image.mode == "RGB"
-    return np.asarray(image)
+    found = read_image(str(path))
+    assert found.dtype == np.uint8
+    return found
 
 
 @pytest.fixture
@@ -187,6 +189,10 @@ def words(path):
     path.write_text("404: Not Found")
 
 
+def pipe(path):
+    os.mkfifo(path)
+
+
 def cut_off(path):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(path)
@@ -199,7 +205,8 @@ def cut_off(path):
     [
         ("a.jpg", missing, "file not found"),
         ("a.jpg", empty, "empty file"),
-        ("a.jpg", folder, "IsADirectoryError: Is a directory"),
+        ("a.jpg", folder, "not a regular file"),
+        ("a.jpg", pipe, "not a regular file"),
         ("a.jpg", words, "not an image that can be read"),
         ("a.jpg", cut_off, "OSError: image file is truncated"),
         ("a.png", cut_off, "image file is truncated"),
@@ -232,7 +239,7 @@ def test_the_size_is_width_and_height(tmp_path, colours):
 def test_photographs_in_all_orientations_look_alike(real_data):
     files = sorted((real_data / "images_unlabelled/exif_orientation").glob("Landscape_*"))
     assert len(files) == 9
-    small = [read_image(str(path)).resize((48, 32)) for path in files]
+    small = [Image.fromarray(read_image(str(path))).resize((48, 32)) for path in files]
     first, *others = (np.asarray(image, dtype=float) for image in small)
     assert first.std() > 40  # there is something to see
     for other in others:
@@ -243,3 +250,66 @@ def test_photographs_in_all_orientations_look_alike(real_data):
 def test_a_photograph_of_nine_megapixels_with_a_second_picture(real_data):
     path = next((real_data / "images_unlabelled/hires_drone").glob("*.JPG"))
     assert pixels(path).shape == (2250, 4000, 3)
+
+
+def photo(height, width):
+    """Smooth, as photographs are: a JPEG file keeps it."""
+    across, down = np.meshgrid(np.linspace(0, 3, width), np.linspace(0, 2, height))
+    waves = [np.sin(across * k) * np.cos(down * (k + 1)) for k in (1, 2, 3)]
+    return Image.fromarray((127.5 + 127.5 * np.stack(waves, axis=2)).astype(np.uint8))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(
+    "options", [{}, {"subsampling": 0}, {"progressive": True}, {"quality": 30}]
+)
+@pytest.mark.parametrize("orientation", range(9))
+def test_jpeg_files_give_the_pixels_that_pillow_gives(tmp_path, mode, options, orientation):
+    path = tmp_path / "photo.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo(45, 70).convert(mode).save(path, exif=exif, **options)
+    with Image.open(path) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    assert np.array_equal(pixels(path), expected)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(
+    ("asked", "eighths"),
+    [((60, 80), 1), ((61, 80), 2), ((181, 100), 4), ((480, 1), 8), ((1, 1), 1)],
+)
+def test_a_jpeg_file_is_decoded_at_the_smallest_scale_that_is_enough(
+    tmp_path, orientation, asked, eighths
+):
+    path = tmp_path / "photo.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo(480, 640).save(path, exif=exif)
+    seen = []
+
+    def enough(height, width):
+        seen.append((height, width))
+        return asked
+
+    found = read_image(str(path), enough)
+    assert seen == [(480, 640)]
+    upright = (480, 640) if orientation == 1 else (640, 480)
+    assert found.shape[:2] == tuple(side * eighths // 8 for side in upright)
+    whole = Image.fromarray(read_image(str(path))).resize(found.shape[1::-1], Image.Resampling.BOX)
+    assert np.abs(np.asarray(whole, float) - found).mean() < 2
+
+
+def test_only_jpeg_files_are_decoded_at_a_smaller_scale(tmp_path):
+    photo(64, 64).save(tmp_path / "photo.png")
+    assert read_image(str(tmp_path / "photo.png"), lambda *size: (8, 8)).shape == (64, 64, 3)
+
+
+def test_a_jpeg_file_with_a_fault_that_pillow_forgives_is_read_as_pillow_reads_it(tmp_path):
+    photo(64, 96).save(tmp_path / "photo.jpg", quality=95)
+    data = bytearray((tmp_path / "photo.jpg").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 4] = b"\x00\x55\xaa\x55"
+    (tmp_path / "fault.jpg").write_bytes(data)
+    with Image.open(tmp_path / "fault.jpg") as image:
+        expected = np.asarray(image.convert("RGB"))
+    assert np.array_equal(pixels(tmp_path / "fault.jpg"), expected)
