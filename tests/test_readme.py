@@ -14,12 +14,11 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 @pytest.fixture
 def untrained_downloads(monkeypatch):
-    """Random weights in place of those that torchvision would download."""
-    from uvl_plugin.backbones import torchvision
+    """Random weights in place of those that would be downloaded."""
+    from uvl_plugin.backbones import hub, torchvision
 
-    monkeypatch.setattr(
-        torchvision, "_download", lambda chosen: torchvision.build("mobilenet_v2", 224).state_dict()
-    )
+    weights = torchvision.build("mobilenet_v2", 224).state_dict()
+    monkeypatch.setattr(hub.Published, "tensors", lambda published: weights)
 
 
 @pytest.fixture
@@ -36,7 +35,7 @@ def test_the_lines_for_users_run(folders, untrained_downloads, capsys):
 
     names = {}
     usage = [block for block in BLOCKS if not block.startswith("# uvl_plugin/")]
-    assert len(usage) == 3
+    assert len(usage) == 4
     exec(usage[0], names)  # noqa: S102  our own README
     exec(usage[1], names)  # noqa: S102
     labels = [fo.Classification(label=path[-10]) for path in names["dataset"].values("filepath")]
@@ -46,6 +45,14 @@ def test_the_lines_for_users_run(folders, untrained_downloads, capsys):
     assert re.search(r"accuracy +0\.\d+", said)
     assert len(names["new"].exists("cluster")) == 10
     assert names["dataset"].list_brain_runs() == ["mobilenet_map", "mobilenet_sim"]
+    box = fo.Detection(label="x", bounding_box=[0.1, 0.1, 0.8, 0.8])
+    sample = names["dataset"].first()
+    sample["ground_truth"] = fo.Detections(detections=[box])
+    sample.save()
+    exec(usage[3], names)  # noqa: S102
+    label = names["dataset"].first()["ground_truth"].detections[0]
+    assert len(names["dataset"].exists("small")) == len(names["dataset"].exists("tiny")) == 50
+    assert len(label["crop"]) == len(label["again"]) == 768
     for name in ("dataset", "new"):
         names[name].delete()
 
@@ -68,6 +75,17 @@ def test_the_files_to_add_keep_the_contract(digits, monkeypatch):
     assert len(digits.exists("cluster")) == 200
     for name in ("AverageColour", "Agglomerative"):
         vars(uvl).pop(name, None)
+
+
+def test_its_table_of_presets_is_up_to_date():
+    from uvl_plugin.backbones.presets import presets
+
+    for preset in presets.values():
+        size = preset.megabytes or "-"
+        row = (
+            f"| `{preset.name}` | {preset.good_for} | {preset.dim:,} | {size} | {preset.licence} |"
+        )
+        assert row in README
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(((?!http)[^)#]+)\)", README))

@@ -254,3 +254,15 @@ def test_without_a_network_the_error_says_which_file_goes_where(zoo_dir, monkeyp
 def test_a_model_without_embeddings_under_these_options(zoo_dir):
     with pytest.raises(uvl.SettingsError, match="gives no embeddings of images with options"):
         Zoo(model="uvl-test-image", options='{"as_feature_extractor": false}').load("cpu")
+
+
+def test_precision_and_reduced_decoding_are_the_models_own_business(
+    zoo_dir, make_dataset, tmp_path
+):
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(images([(300, 400)])[0]).save(path)
+    dataset, backbone = make_dataset([path]), Zoo(model="uvl-test-plain")
+    with pytest.raises(uvl.SettingsError, match="decides on its precision by its own options"):
+        uvl.embed(dataset, backbone, "emb", precision="bf16")
+    result = uvl.embed(dataset, backbone, "emb", decode="reduced")
+    assert (result.how["decode"], result.how["precision"]) == ("exact", "fp32")

@@ -60,6 +60,11 @@ class App:
         self.page.get_by_text(name, exact=True).first.click()
         self.button("Execute").wait_for(timeout=120 * SECONDS)
 
+    def choose(self, shown: str, wanted: str) -> None:
+        """Opens the list that shows one choice, and takes another."""
+        self.page.get_by_role("combobox").filter(has_text=shown).first.click()
+        self.page.get_by_role("option").filter(has_text=wanted).first.click()
+
     def button(self, name: str):
         return self.page.get_by_role("button", name=name)
 
@@ -115,6 +120,13 @@ class App:
     def open_panel(self, name: str) -> None:
         self.cy("new-panel-btn").first.click()
         self.page.get_by_text(name, exact=True).first.click()
+
+    def search_by_text(self, text: str) -> None:
+        """Opens the search of the magnifier and asks for a text."""
+        self.cy("action-sort-by-similarity").click()
+        search = self.page.get_by_placeholder("Type anything!")
+        search.fill(text)
+        search.press("Enter")
 
     def select_first_sample(self) -> None:
         box = self.cy("looker").first.bounding_box()

@@ -25,7 +25,7 @@ def test_a_newcomer_explores_a_dataset(app, address, all_digits):
     app.browse_operators("Explore this dataset")
     app.picture("explore-form")
     app.execute()
-    app.wait_for_text(re.compile(r"embedded \d+ of 1797|k-means|making the map"))
+    app.wait_for_text(re.compile(r"embedded [\d,]+ of 1,797|k-means|making the map"))
     app.picture("explore-progress")
     said = app.wait_for_text("1797 images embedded into 'explore_embedding'")
     assert "1797 images in 10 clusters" in said
@@ -90,6 +90,7 @@ def test_an_error_is_one_sentence_that_says_what_to_do(app, address, tmp_path):
     save_file({"some.weight": np.zeros(3, np.float32)}, weights)
     app.open(address, "digits")
     app.browse_operators("Compute embeddings")
+    app.choose("DINOv2 base", "torchvision")
     weights_input = app.page.locator('input[value="DEFAULT"]').element_handle()
     weights_input.fill("/no/such/weights.pth")
     app.wait_for_text("There is no weights file '/no/such/weights.pth'; give its full path.")

@@ -3,7 +3,7 @@ import io
 import pytest
 
 from uvl_plugin.core.errors import Cancelled
-from uvl_plugin.core.progress import part, shown
+from uvl_plugin.core.progress import Pace, part, shown
 
 
 class Record(list):
@@ -62,3 +62,38 @@ def test_a_callback_cancels_through_all_stages():
 
     with pytest.raises(Cancelled, match="stopped"), shown(stop, "work") as progress:
         part(progress, 0.0, 0.5)(0.1, "first step")
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_pace_tells_the_rate_and_the_time_left():
+    clock = Clock()
+    pace = Pace(10_000, clock)
+    assert pace.said(0) == "0 of 10,000"
+    clock.now += 2
+    assert pace.said(1000) == "1,000 of 10,000, 500.0/s, 0:18 left"
+
+
+def test_pace_forgets_how_fast_it_was_long_ago():
+    clock = Clock()
+    pace, done = Pace(1_000_000, clock), 0
+    for rate in [1000] * 60 + [10] * 60:
+        clock.now += 1
+        done += rate
+        said = pace.said(done)
+    assert ", 10.0/s, " in said
+
+
+@pytest.mark.parametrize(("left", "said"), [(59, "0:59"), (600, "10:00"), (90_000, "25:00:00")])
+def test_pace_shows_hours_where_there_are_some(left, said):
+    clock = Clock()
+    pace = Pace(left + 1, clock)
+    clock.now += 1
+    assert pace.said(1) == f"1 of {left + 1:,}, 1.0/s, {said} left"

@@ -39,10 +39,11 @@ class ZooEncoder:
         module: the model's network; an empty one where it is not torch's.
         ragged: whether :meth:`preprocess` may give images of several shapes.
         concurrent: False: a model keeps its last embeddings.
-        precision: as the model's own options say.
+        precision, casts: the model's own options decide.
     """
 
     concurrent = False
+    casts = False
     precision = "fp32"
 
     def __init__(self, model: "Model", device: "torch.device", load: "Callable[[str], ZooEncoder]"):

@@ -40,9 +40,11 @@ class Encoder:
         dim: length of the vectors.
         precision: what the network computes in: ``"fp32"``, ``"bf16"`` or ``"fp16"`` (autocast).
         concurrent: whether several threads may call :meth:`encode` at once.
+        casts: whether :attr:`precision` can be changed.
     """
 
     concurrent = True
+    casts = True
 
     def __init__(
         self,
@@ -89,8 +91,14 @@ class Encoder:
         """Embeds images of shape ``(size, size, 3)``, uint8: returns ``(n, dim)``, float32."""
         import torch
 
+        pixels = torch.from_numpy(np.asarray(images))
+        return self.encode_pixels(pixels.to(self.device, non_blocking=True))
+
+    def encode_pixels(self, pixels: "torch.Tensor") -> np.ndarray:
+        """The same for images ``(n, size, size, 3)``, uint8, that are on the device already."""
+        import torch
+
         with torch.inference_mode(), self._autocast():
-            pixels = torch.from_numpy(np.asarray(images)).to(self.device, non_blocking=True)
             return self.module(self._normalised(pixels)).float().cpu().numpy()
 
     def replica(self, device: "torch.device") -> "Encoder":
@@ -153,6 +161,12 @@ class Backbone(Settings):
     @property
     def has_text(self) -> bool:
         """Whether the encoder embeds texts too."""
+        return False
+
+    @property
+    def bears_reduced_decode(self) -> bool:
+        """Whether decoding JPEG files at a smaller scale was measured to keep the vectors:
+        cosine of 0.999 in the mean and 0.99 at least, 95 % of the 10 nearest neighbours."""
         return False
 
     @property

@@ -1,8 +1,12 @@
 """How images are resized and cropped for a network."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 _WIDEST = 16  # longer side over shorter side
 _FITS = ("cover", "squash", "contain")
@@ -40,11 +44,16 @@ class Preprocess:
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """RGB image ``(height, width, 3)``, uint8, to ``(size, size, 3)``, uint8."""
+        import torch
+
+        return self.on_device(torch.from_numpy(np.require(image, requirements="CW"))).numpy()
+
+    def on_device(self, image: "torch.Tensor") -> "torch.Tensor":
+        """The same for a tensor, on whatever device it is."""
         side = self.resize or self.size
         if self.fit == "cover":
             image = _without_ends(image)
-        height, width = image.shape[:2]
-        height, width = self._resized_shape(height, width, side)
+        height, width = self._resized_shape(*image.shape[:2], side)
         return _centre(_resized(image, height, width, self.interpolation), self.size, self.fill)
 
     def smallest_source(self, height: int, width: int) -> tuple[int, int]:
@@ -63,7 +72,7 @@ class Preprocess:
         return (new_shorter, new_longer) if height <= width else (new_longer, new_shorter)
 
 
-def _without_ends(image: np.ndarray) -> np.ndarray:
+def _without_ends(image: "torch.Tensor") -> "torch.Tensor":
     """A strip would grow beyond memory when its shorter side is resized; only its middle is
     used."""
     height, width = image.shape[:2]
@@ -72,34 +81,49 @@ def _without_ends(image: np.ndarray) -> np.ndarray:
     return image[top : height - top, left : width - left]
 
 
-def _resized(image: np.ndarray, height: int, width: int, interpolation: str) -> np.ndarray:
-    if image.shape[:2] == (height, width):
+def _resized(image: "torch.Tensor", height: int, width: int, interpolation: str) -> "torch.Tensor":
+    if tuple(image.shape[:2]) == (height, width):
         return image
     if interpolation not in _ON_TENSORS:
-        from PIL import Image
-
-        method = Image.Resampling[interpolation]
-        return np.asarray(Image.fromarray(image).resize((width, height), method))
+        return _resized_by_pillow(image, height, width, interpolation)
     import torch
 
-    # Four times as fast as Pillow, and at most one of 255 levels from it
-    pixels = torch.from_numpy(np.require(image, requirements=["C", "W"])).permute(2, 0, 1)[None]
+    # On a processor four times as fast as Pillow, and at most one of 255 levels from it
+    pixels = image.permute(2, 0, 1)[None]
+    pixels = pixels if image.device.type == "cpu" else pixels.float()  # GPUs lack it for uint8
     mode = _ON_TENSORS[interpolation]
     resized = torch.nn.functional.interpolate(
         pixels, size=(height, width), mode=mode, antialias=True
     )
-    return resized[0].permute(1, 2, 0).numpy()
+    if resized.is_floating_point():
+        resized = resized.round_().clamp_(0, 255).to(torch.uint8)
+    return resized[0].permute(1, 2, 0)
 
 
-def _centre(image: np.ndarray, size: int, fill: int | tuple[int, int, int]) -> np.ndarray:
+def _resized_by_pillow(
+    image: "torch.Tensor", height: int, width: int, interpolation: str
+) -> "torch.Tensor":
+    import torch
+    from PIL import Image
+
+    resized = Image.fromarray(image.cpu().numpy()).resize(
+        (width, height), Image.Resampling[interpolation]
+    )
+    return torch.from_numpy(np.array(resized)).to(image.device)
+
+
+def _centre(image: "torch.Tensor", size: int, fill: int | tuple[int, int, int]) -> "torch.Tensor":
     """Cuts out the middle, as torchvision's ``CenterCrop`` does; a small image gets a rim."""
+    import torch
+
     height, width = image.shape[:2]
     top, left = (max(0, round((side - size) / 2.0)) for side in (height, width))
     image = image[top : top + size, left : left + size]
     height, width = image.shape[:2]
     if height == width == size:
         return image
-    result = np.full((size, size, 3), fill, np.uint8)
+    rim = torch.tensor(fill, dtype=torch.uint8, device=image.device)
+    result = rim.expand(size, size, 3).clone()
     top, left = (size - height) // 2, (size - width) // 2
     result[top : top + height, left : left + width] = image
     return result

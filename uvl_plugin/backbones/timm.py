@@ -167,6 +167,8 @@ class Timm(Backbone):
         try:
             with torch.device("meta"):  # shapes only: no memory, no arithmetic
                 network = self.build(own)
+        except NotImplementedError:  # cannot be tried like this; loading tells
+            return
         except Exception as error:  # whatever timm's classes do with arguments they do not know
             raise SettingsError(
                 f"timm cannot build {self.model} with the options {self.options} ({error}).",

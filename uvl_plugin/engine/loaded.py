@@ -5,16 +5,17 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from uvl_plugin.backbones.base import Backbone, resolve_device
+from uvl_plugin.backbones.base import Backbone, Encoder, resolve_device
 from uvl_plugin.backbones.preprocess import Preprocess
 from uvl_plugin.core.errors import SettingsError
+from uvl_plugin.engine.gpu_jpeg import GpuJpegEncoder
 from uvl_plugin.engine.memory import Portions, images_at_once
 from uvl_plugin.engine.pipeline import Chunk, Plan, embed_sources
 from uvl_plugin.engine.precision import CheckedPrecision
 from uvl_plugin.engine.settings import Engine
 from uvl_plugin.engine.threads import available_threads, library_threads
-from uvl_plugin.media.images import read_image
-from uvl_plugin.media.sources import Source
+from uvl_plugin.media.images import read_image, read_jpeg
+from uvl_plugin.media.sources import Reader, Source
 
 if TYPE_CHECKING:
     import torch
@@ -35,19 +36,23 @@ class LoadedBackbone:
     def __init__(self, backbone: Backbone, engine: Engine):
         devices = check_engine(engine)
         self.engine = engine
-        self.encoder = backbone.load(str(devices[0]))
-        encoders = [self.encoder, *(self.encoder.replica(device) for device in devices[1:])]
+        first = backbone.load(str(devices[0]))
+        encoders = [first, *(first.replica(device) for device in devices[1:])]
+        precision = _precision(engine, first)
+        self.decode = _decode(engine, backbone, first)
+        if self.decode == "gpu":
+            encoders = [GpuJpegEncoder(encoder) for encoder in encoders]
+        self.encoder = encoders[0]
         at_once = min(images_at_once(encoder) for encoder in encoders)
-        on_processor = devices[0].type == "cpu"
+        on_processor = self.encoder.device.type == "cpu"
         self.batch_size = engine.batch_size or at_once
         self.threads = engine.threads or available_threads()
         self._sharing = on_processor and self.encoder.concurrent
-        portions = [
-            Portions(encoder, at_once if on_processor else max(at_once, self.batch_size))
-            for encoder in encoders
+        if not on_processor:
+            at_once = self.batch_size
+        self._networks = [
+            CheckedPrecision(Portions(encoder, at_once), precision) for encoder in encoders
         ]
-        self._networks = [CheckedPrecision(each, engine.precision) for each in portions]
-        self.decode = "exact" if engine.decode == "auto" else engine.decode
 
     def embed(self, sources: Iterable[Source]) -> Iterator[Chunk]:
         """Embeds the items of ``sources``, in their order; see
@@ -73,17 +78,44 @@ class LoadedBackbone:
         }
 
     def _plan(self) -> Plan:
-        prepare = self.encoder.preprocess
-        reduces = self.decode == "reduced" and isinstance(prepare, Preprocess)
         return Plan(
             networks=list(self._networks),
             buffer=self.encoder.buffer,
-            prepare=prepare,
+            prepare=self.encoder.preprocess,
             batch_size=self.batch_size,
             threads=self.threads,
-            reader=partial(read_image, enough=prepare.smallest_source) if reduces else read_image,
+            reader=self._reader(),
             sharing=self._sharing,
         )
+
+    def _reader(self) -> Reader:
+        if self.decode == "gpu":
+            return read_jpeg
+        if self.decode == "reduced" and isinstance(self.encoder.preprocess, Preprocess):
+            return partial(read_image, enough=self.encoder.preprocess.smallest_source)
+        return read_image
+
+
+def _precision(engine: Engine, encoder: Encoder) -> str:
+    if engine.precision == "auto" and not encoder.casts:
+        return "fp32"
+    if engine.precision not in ("auto", "fp32") and not encoder.casts:
+        raise SettingsError(
+            "This backbone decides on its precision by its own options; leave precision at 'auto'.",
+            "precision",
+        )
+    return engine.precision
+
+
+def _decode(engine: Engine, backbone: Backbone, encoder: Encoder) -> str:
+    own_ways = not isinstance(encoder.preprocess, Preprocess)
+    if own_ways and engine.decode == "gpu":
+        raise SettingsError(
+            "This backbone prepares images in its own way; use decode='exact'.", "decode"
+        )
+    if own_ways or (engine.decode == "auto" and not backbone.bears_reduced_decode):
+        return "exact"
+    return "reduced" if engine.decode == "auto" else engine.decode
 
 
 def check_engine(engine: Engine) -> "list[torch.device]":

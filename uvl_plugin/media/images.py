@@ -5,7 +5,8 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,15 +18,7 @@ if TYPE_CHECKING:
 _DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 _START_OF_JPEG = b"\xff\xd8"
 _ORIENTATION = 0x0112  # EXIF tag
-_TO_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-    2: lambda pixels: pixels[:, ::-1],
-    3: lambda pixels: pixels[::-1, ::-1],
-    4: lambda pixels: pixels[::-1],
-    5: lambda pixels: pixels.swapaxes(0, 1),
-    6: lambda pixels: pixels[::-1].swapaxes(0, 1),
-    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
-    8: lambda pixels: pixels[:, ::-1].swapaxes(0, 1),
-}
+_END_OF_JPEG = b"\xff\xd9"
 
 Enough = Callable[[int, int], tuple[int, int]]
 
@@ -55,6 +48,43 @@ def read_image(path: str, enough: Enough | None = None) -> np.ndarray:
             if pixels is not None:
                 return pixels
         return _pixels(image)
+
+
+@dataclass(frozen=True)
+class JpegFile:
+    """A JPEG file that is not decoded yet.
+
+    Attributes:
+        path: where it is.
+        data: what is in it.
+        orientation: EXIF's number, see :func:`upright`.
+    """
+
+    path: str
+    data: bytes
+    orientation: int
+
+
+def read_jpeg(path: str) -> JpegFile | np.ndarray:
+    """Reads a JPEG file without decoding it, if it is complete and grey or in colour; anything
+    else as :func:`read_image` does, which also raises as it does."""
+    with _opened(path) as (image, jpeg):
+        if jpeg is not None and image.mode in ("RGB", "L") and _is_complete(jpeg):
+            return JpegFile(path, jpeg, image.getexif().get(_ORIENTATION, 1))
+    return read_image(path)
+
+
+def _is_complete(jpeg: bytes) -> bool:
+    return jpeg.rstrip(b"\x00").endswith(_END_OF_JPEG)
+
+
+def upright(pixels: Any, orientation: int) -> Any:
+    """Turns and mirrors pixels ``(height, width, 3)``, of NumPy or torch, as EXIF's number of
+    the orientation (CIPA DC-008, tag 0x0112) says."""
+    flipped = {2: (1,), 3: (0, 1), 4: (0,), 6: (0,), 7: (0, 1), 8: (1,)}.get(orientation, ())
+    if flipped:
+        pixels = pixels.flip(flipped) if hasattr(pixels, "is_cuda") else np.flip(pixels, flipped)
+    return pixels.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else pixels
 
 
 def image_size(path: str) -> tuple[int, int]:
@@ -102,7 +132,7 @@ def _decoded(jpeg: bytes, image: "Image", enough: Enough | None) -> np.ndarray |
         )
     except ValueError:
         return None
-    return _TO_UPRIGHT.get(image.getexif().get(_ORIENTATION, 1), np.asarray)(pixels)
+    return upright(pixels, image.getexif().get(_ORIENTATION, 1))
 
 
 def _pixels(image: "Image") -> np.ndarray:
