@@ -6,7 +6,7 @@ BIN := .venv/bin
 SETUP := requirements.txt pyproject.toml scripts/setup_env.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo doctor test test-lowest lint screenshots clean
+.PHONY: help demo doctor test test-lowest lint benchmark screenshots clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s%s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ lint: .venv/.ready-dev  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+benchmark: .venv/.ready-dev  ## speed beside FiftyOne, into benchmarks/RESULTS.md; ARGS="writes" chooses
+	$(BIN)/python -m benchmarks $(ARGS)
 
 screenshots: .venv/.ready-dev  ## take the pictures of the documentation anew
 	UVL_REQUIRE_BROWSER=1 UVL_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser

@@ -1,7 +1,7 @@
 """Backbones and clusterings as FiftyOne models."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
@@ -18,8 +18,7 @@ from PIL import Image
 
 from uvl_plugin.adapter.runs import ClusteringRunResults
 from uvl_plugin.adapter.vectors import backbone_of
-from uvl_plugin.backbones.base import Encoder
-from uvl_plugin.backbones.preprocess import Preprocess
+from uvl_plugin.backbones.base import AnyEncoder
 from uvl_plugin.clustering.assign import ClusterModel
 from uvl_plugin.core.embeddings import cluster_names
 from uvl_plugin.core.errors import DataError
@@ -32,7 +31,9 @@ if TYPE_CHECKING:
 class _ReadImage(GetItem):
     """File to what the encoder takes; the reason where it cannot be read."""
 
-    def __init__(self, preprocess: Preprocess, field_mapping: dict | None = None):
+    def __init__(
+        self, preprocess: Callable[[np.ndarray], np.ndarray], field_mapping: dict | None = None
+    ):
         self.preprocess = preprocess
         super().__init__(field_mapping=field_mapping)
 
@@ -50,7 +51,7 @@ class _ReadImage(GetItem):
 class _Transform:
     """Image in memory to what the encoder takes; FiftyOne stacks patches only as tensors."""
 
-    def __init__(self, preprocess: Preprocess):
+    def __init__(self, preprocess: Callable[[np.ndarray], np.ndarray]):
         self.preprocess = preprocess
 
     def __call__(self, image: Any) -> "torch.Tensor":
@@ -66,7 +67,7 @@ class EmbeddingModel(Model, EmbeddingsMixin, PromptMixin, TorchModelMixin, Suppo
     ``compute_embeddings`` gives up the whole batch of such a file.
     """
 
-    def __init__(self, encoder: Encoder):
+    def __init__(self, encoder: AnyEncoder):
         self.encoder = encoder
         self.ragged_batches = getattr(encoder, "ragged", False)  # a model of FiftyOne's zoo
         self.transforms = _Transform(encoder.preprocess)
@@ -185,7 +186,7 @@ def _rgb(image: Any) -> np.ndarray:
 class ClusterLabeller(EmbeddingModel):
     """Puts images into the clusters of an earlier run: ``Classification(label, confidence)``."""
 
-    def __init__(self, encoder: Encoder, clusters: ClusterModel, run_key: str):
+    def __init__(self, encoder: AnyEncoder, clusters: ClusterModel, run_key: str):
         super().__init__(encoder)
         self.clusters = clusters
         self.names = cluster_names(run_key, len(clusters.centroids))

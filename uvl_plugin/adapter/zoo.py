@@ -53,9 +53,13 @@ class ZooEncoder:
         self.ragged = model.ragged_batches
         own = getattr(model, "device", None)
         self.device = own if isinstance(own, torch.device) else device
-        self.embed_texts = self._embed_texts if model.can_embed_prompts else None
+        self.embed_texts: Callable[[list[str]], torch.Tensor] | None = None
+        if model.can_embed_prompts:
+            self.embed_texts = self._embed_texts
         network = getattr(model, "_model", None)
-        self.module = network if isinstance(network, torch.nn.Module) else torch.nn.Identity()
+        self.module: torch.nn.Module = (
+            network if isinstance(network, torch.nn.Module) else torch.nn.Identity()
+        )
         self._load = load
         self._lock = threading.Lock()
         self._transform = _tensor_transform(model)
@@ -148,7 +152,7 @@ class Zoo(Backbone):
         _entry(self.model)
         self._options()
 
-    def load(self, device: str = "auto") -> ZooEncoder:  # type: ignore[override]
+    def load(self, device: str = "auto") -> ZooEncoder:
         import fiftyone.zoo as foz
 
         entry, options = _entry(self.model), self._options()

@@ -6,7 +6,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -24,6 +24,41 @@ backbones: "Registry[Backbone]" = Registry(
 
 
 _DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
+
+
+class AnyEncoder(Protocol):
+    """What the engine asks of a network that is ready to embed; see :class:`Encoder`.
+
+    Attributes:
+        module: the network, as far as torch knows it.
+        device: where it runs.
+        dim: length of the vectors.
+        precision: what it computes in.
+        preprocess: pixels ``(height, width, 3)``, uint8, to what :meth:`encode` takes.
+        embed_texts: texts to vectors ``(n, dim)``; None where it knows images only.
+        concurrent: whether several threads may call :meth:`encode` at once.
+        casts: whether :attr:`precision` can be changed.
+    """
+
+    module: "torch.nn.Module"
+    device: "torch.device"
+    dim: int
+    precision: str
+    concurrent: bool
+    casts: bool
+    embed_texts: "Callable[[list[str]], torch.Tensor] | None"
+
+    @property
+    def preprocess(self) -> Callable[[Any], Any]: ...
+
+    def buffer(self, n: int) -> Any:
+        """Room for ``n`` images."""
+
+    def encode(self, images: Any) -> np.ndarray:
+        """Embeds images: returns ``(n, dim)``, float32."""
+
+    def replica(self, device: "torch.device") -> "AnyEncoder":
+        """The same network on another device."""
 
 
 class Encoder:
@@ -144,7 +179,7 @@ class Backbone(Settings):
     description: ClassVar[str] = ""
 
     @abstractmethod
-    def load(self, device: str = "auto") -> Encoder:
+    def load(self, device: str = "auto") -> AnyEncoder:
         """Loads weights and puts the network on its device.
 
         Args:

@@ -46,14 +46,14 @@ class Preprocess:
         """RGB image ``(height, width, 3)``, uint8, to ``(size, size, 3)``, uint8."""
         import torch
 
-        return self.on_device(torch.from_numpy(np.require(image, requirements="CW"))).numpy()
+        return self.on_device(torch.from_numpy(np.require(image, requirements=("C", "W")))).numpy()
 
     def on_device(self, image: "torch.Tensor") -> "torch.Tensor":
         """The same for a tensor, on whatever device it is."""
         side = self.resize or self.size
         if self.fit == "cover":
             image = _without_ends(image)
-        height, width = self._resized_shape(*image.shape[:2], side)
+        height, width = self._resized_shape(image.shape[0], image.shape[1], side)
         return _centre(_resized(image, height, width, self.interpolation), self.size, self.fill)
 
     def smallest_source(self, height: int, width: int) -> tuple[int, int]:

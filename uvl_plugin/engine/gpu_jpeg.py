@@ -28,6 +28,7 @@ class GpuJpegEncoder:
         self.device = encoder.device
         self.dim = encoder.dim
         self.module = encoder.module
+        self.embed_texts = encoder.embed_texts
 
     @property
     def precision(self) -> str:
@@ -68,6 +69,10 @@ class GpuJpegEncoder:
         vectors[bad] = np.nan
         return vectors
 
+    def replica(self, device: "torch.device") -> "GpuJpegEncoder":
+        """The same network on another device."""
+        return GpuJpegEncoder(self._encoder.replica(device))
+
     def _decoded(self, files: list[JpegFile]) -> "list[torch.Tensor | None]":
         """Upright pixels ``(height, width, 3)`` of each file on the device."""
         try:
@@ -86,7 +91,7 @@ class GpuJpegEncoder:
             except DataError:
                 return None
 
-    def _decoded_here(self, files: list[JpegFile]) -> "list[torch.Tensor]":
+    def _decoded_here(self, files: list[JpegFile]) -> "list[torch.Tensor | None]":
         import torch
         from torchvision.io import ImageReadMode, decode_jpeg
 

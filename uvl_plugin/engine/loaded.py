@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from uvl_plugin.backbones.base import Backbone, Encoder, resolve_device
+from uvl_plugin.backbones.base import AnyEncoder, Backbone, Encoder, resolve_device
 from uvl_plugin.backbones.preprocess import Preprocess
 from uvl_plugin.core.errors import SettingsError
 from uvl_plugin.engine.gpu_jpeg import GpuJpegEncoder
@@ -36,13 +36,12 @@ class LoadedBackbone:
     def __init__(self, backbone: Backbone, engine: Engine):
         devices = check_engine(engine)
         self.engine = engine
-        first = backbone.load(str(devices[0]))
-        encoders = [first, *(first.replica(device) for device in devices[1:])]
-        precision = _precision(engine, first)
-        self.decode = _decode(engine, backbone, first)
-        if self.decode == "gpu":
-            encoders = [GpuJpegEncoder(encoder) for encoder in encoders]
-        self.encoder = encoders[0]
+        self.encoder = backbone.load(str(devices[0]))
+        precision = _precision(engine, self.encoder)
+        self.decode = _decode(engine, backbone, self.encoder)
+        if self.decode == "gpu" and isinstance(self.encoder, Encoder):
+            self.encoder = GpuJpegEncoder(self.encoder)
+        encoders = [self.encoder, *(self.encoder.replica(device) for device in devices[1:])]
         at_once = min(images_at_once(encoder) for encoder in encoders)
         on_processor = self.encoder.device.type == "cpu"
         self.batch_size = engine.batch_size or at_once
@@ -96,7 +95,7 @@ class LoadedBackbone:
         return read_image
 
 
-def _precision(engine: Engine, encoder: Encoder) -> str:
+def _precision(engine: Engine, encoder: AnyEncoder) -> str:
     if engine.precision == "auto" and not encoder.casts:
         return "fp32"
     if engine.precision not in ("auto", "fp32") and not encoder.casts:
@@ -107,8 +106,8 @@ def _precision(engine: Engine, encoder: Encoder) -> str:
     return engine.precision
 
 
-def _decode(engine: Engine, backbone: Backbone, encoder: Encoder) -> str:
-    own_ways = not isinstance(encoder.preprocess, Preprocess)
+def _decode(engine: Engine, backbone: Backbone, encoder: AnyEncoder) -> str:
+    own_ways = not isinstance(encoder, Encoder)
     if own_ways and engine.decode == "gpu":
         raise SettingsError(
             "This backbone prepares images in its own way; use decode='exact'.", "decode"

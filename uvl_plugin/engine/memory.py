@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uvl_plugin.backbones.base import Encoder
+from uvl_plugin.backbones.base import AnyEncoder
 from uvl_plugin.core.errors import UVLError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class OutOfMemoryError(UVLError):
     """Not even one image at a time fits in the memory of the device."""
 
 
-def images_at_once(encoder: Encoder) -> int:
+def images_at_once(encoder: AnyEncoder) -> int:
     """How many images the network should see at once: a power of two."""
     size = largest_activation(encoder)
     if encoder.device.type != "cuda":
@@ -38,7 +38,7 @@ def images_at_once(encoder: Encoder) -> int:
     return _power_of_two(int(free * _SHARE_OF_FREE) // (2 * _LIVE_ACTIVATIONS * size), _MOST_ON_GPU)
 
 
-def largest_activation(encoder: Encoder) -> int:
+def largest_activation(encoder: AnyEncoder) -> int:
     """Bytes of the largest output of any layer for one image, at least those of the image."""
     found = [4 * encoder.buffer(1).size if isinstance(encoder.buffer(1), np.ndarray) else 2**20]
 
@@ -64,7 +64,7 @@ class Portions:
         at_once: how many it is given now.
     """
 
-    def __init__(self, encoder: Encoder, at_once: int):
+    def __init__(self, encoder: AnyEncoder, at_once: int):
         self.encoder = encoder
         self.at_once = at_once
 
