@@ -387,7 +387,7 @@ def _embed_items(
     pace = Pace(len(todo))
     failures.untag(items, todo)
     with vectors.VectorWriter(items) as writer:
-        for chunk in loaded.embed(items.sources(todo)):
+        for chunk in loaded.embed(items.sources(todo), len(todo)):
             writer.add(chunk.vectors)
             failures.tag_failed(items, list(chunk.failures))
             result.n_embedded += len(chunk.vectors)

@@ -66,9 +66,10 @@ def test_cancelled_work_is_kept_and_taken_up_again(digits):
 
     with pytest.raises(uvl.Cancelled):
         uvl.embed(digits, PIXELS, "emb", batch_size=10, progress=cancel)
-    assert len(digits.exists("emb")) == 110
+    written = len(digits.exists("emb"))
+    assert 100 < written < 125
     result = uvl.embed(digits, PIXELS, "emb", batch_size=10)
-    assert (result.n_embedded, result.n_present) == (90, 110)
+    assert (result.n_embedded, result.n_present) == (200 - written, written)
     uvl.embed(digits, PIXELS, "undisturbed")
     again, undisturbed = vectors_of(digits), vectors_of(digits, "undisturbed")
     assert all(np.array_equal(again[key], undisturbed[key]) for key in again)

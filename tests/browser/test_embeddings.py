@@ -35,15 +35,12 @@ def test_bad_files_are_shown_at_the_end_and_can_be_filtered(app, address, photos
     app.browse_operators("Compute embeddings")
     app.choose("DINOv2 base", "torchvision")
     app.page.locator('input[value="DEFAULT"]').element_handle().fill(str(weights))
-    app.picture("embed-form")
     app.execute()
     app.wait_for_text(re.compile(r"embedded [\d,]+ of 153, [\d.]+/s, 0:\d\d left"))
-    app.picture("embed-progress")
     said = app.wait_for_text("150 images embedded into 'embedding'")
     assert f"3 could not be embedded and carry the tag '{FAILED_TAG}'" in said
     for reason in ("empty.jpg: empty file", "not an image that can be read", "file not found"):
         assert reason in said
-    app.picture("embed-failures")
     app.close_dialog()
     photos.reload()
     assert len(photos.match_tags(FAILED_TAG)) == 3

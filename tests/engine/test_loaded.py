@@ -57,7 +57,7 @@ def expected(photos):
 def test_vectors_do_not_depend_on_batches_and_threads(photos, expected, settings):
     vectors, record = embedded(NETWORK, photos, device="cpu", **settings)
     assert vectors == pytest.approx(expected, rel=1e-3, abs=1e-5)
-    assert record["batch_size"] == settings.get("batch_size", record["images_at_once"])
+    assert record["batch_size"] == record["images_at_once"] == min(4, settings.get("batch_size", 4))
     assert record["threads"] == settings.get("threads", available_threads())
     assert (record["device"], record["precision"], record["decode"]) == ("cpu", "fp32", "exact")
     assert (record["dim"], record["precision_agreement"]) == (512, None)
@@ -137,6 +137,13 @@ def test_several_devices_share_the_batches(photos, monkeypatch):
     assert list(found) == [str(number) for number in range(len(photos) * 4)]
     for number in range(20):
         assert found[str(number)] == pytest.approx(found[str(number + 60)], rel=1e-4)
+
+
+def test_few_items_are_shared_out_among_the_threads(photos):
+    loaded = LoadedBackbone(NETWORK, Engine(threads=4, device="cpu"))
+    sources = [ImageFile(str(number), path) for number, path in enumerate(photos[:9])]
+    assert [len(chunk) for chunk in loaded.embed(iter(sources), 9)] == [2, 2, 2, 2, 1]
+    assert [len(chunk) for chunk in loaded.embed(iter(sources))] == [4, 4, 1]
 
 
 def test_a_backbone_can_be_used_more_than_once(photos):

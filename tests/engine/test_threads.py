@@ -4,6 +4,7 @@ import cv2
 import pytest
 import torch
 
+from uvl_plugin.engine import threads
 from uvl_plugin.engine.threads import available_threads, library_threads
 
 
@@ -45,5 +46,15 @@ def test_blocks_that_overlap_leave_what_was_there_before():
     assert torch.get_num_threads() == cv2.getNumThreads() == 3
 
 
-def test_there_is_at_least_one_thread():
-    assert available_threads() >= 1
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [("max 100000", 8), ("250000 100000", 2), ("50000 100000", 1), ("", 8), (None, 8)],
+)
+def test_a_container_is_not_given_more_threads_than_it_may_use(
+    limit, expected, monkeypatch, tmp_path
+):
+    if limit is not None:
+        (tmp_path / "cpu.max").write_text(f"{limit}\n")
+    monkeypatch.setattr(threads, "_CPU_MAX", tmp_path / "cpu.max")
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(8)))
+    assert available_threads() == expected

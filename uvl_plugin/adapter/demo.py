@@ -65,7 +65,7 @@ def demo(folder: str | os.PathLike, *, app: bool, port: int) -> None:
     if app:
         port = _free_port(port)
     _end_by_signals()
-    os.environ.update(_FIFTYONE)
+    os.environ.update(_FIFTYONE, FIFTYONE_MODEL_ZOO_DIR=str(folder / "models"))
     server = contextlib.ExitStack()
     atexit.register(server.close)  # before FiftyOne is imported, so after FiftyOne's own
     try:

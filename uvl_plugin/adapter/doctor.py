@@ -274,7 +274,8 @@ def check_hubs() -> Iterator[Finding]:
             yield Finding(
                 WARN,
                 f"{name} does not answer ({reason}), so its weights cannot be downloaded",
-                "give a local weights file instead: uvl.TorchVision(weights='/folder/file.pth')",
+                "put weights files into a folder and name it in UVL_WEIGHTS; what to put there is "
+                "said when a backbone misses its file",
             )
         else:
             yield Finding(OK, f"{name} answers")

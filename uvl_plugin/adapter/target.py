@@ -11,11 +11,10 @@ from bson import ObjectId
 from fiftyone import ViewField as F
 from fiftyone.core.collections import SampleCollection
 from fiftyone.core.dataset import Dataset
+from pymongo import UpdateOne
 
 from uvl_plugin.core.errors import DataError, SettingsError
 from uvl_plugin.media.sources import Box, Crops, ImageFile, Source
-
-Update = tuple[dict[str, Any], dict[str, Any], list[Mapping[str, Any]] | None]
 
 _PAGE = 500  # documents read at once
 _MOST_CROPS = 512  # of one image that are in memory at once
@@ -60,9 +59,10 @@ class Images:
         for document in _documents(self.dataset, ids, ["filepath"]):
             yield ImageFile(str(document["_id"]), document["filepath"])
 
-    def update(self, key: str, value: Any) -> Update:
-        """Filter, change and array filters that give the item ``key`` its value."""
-        return {"_id": ObjectId(key)}, {"$set": {self.path: value}}, None
+    def updates(self, values: Mapping[str, Any], also: dict[str, Any]) -> Iterator[UpdateOne]:
+        """Writes a value to each item by its id, and ``also`` to its sample."""
+        for key, value in values.items():
+            yield UpdateOne({"_id": ObjectId(key)}, {"$set": {self.path: value, **also}})
 
     def sample_ids(self, keys: Sequence[str]) -> list[str]:
         """The sample of each item."""
@@ -128,13 +128,29 @@ class Patches:
             while some := dict(islice(remaining, _MOST_CROPS)):
                 yield Crops(document["filepath"], some, self.margin)
 
-    def update(self, key: str, value: Any) -> Update:
-        """Filter, change and array filters that give the item ``key`` its value."""
-        sample, label = ObjectId(self._sample_of[key]), ObjectId(key)
-        if self._labels == self.patches_field:
-            return {"_id": sample, f"{self._labels}._id": label}, {"$set": {self.path: value}}, None
-        change = {"$set": {f"{self._labels}.$[label].{self.field}": value}}
-        return {"_id": sample}, change, [{"label._id": label}]
+    def updates(self, values: Mapping[str, Any], also: dict[str, Any]) -> Iterator[UpdateOne]:
+        """Writes a value to each item by its id, and ``also`` to its sample; once a sample, since
+        the database writes all of it each time."""
+        by_sample: dict[str, list[str]] = {}
+        for key in values:
+            by_sample.setdefault(self._sample_of[key], []).append(key)
+        single = self._labels == self.patches_field
+        for sample, keys in by_sample.items():
+            chosen: dict[str, Any] = {"_id": ObjectId(sample)}
+            if single:
+                (key,) = keys
+                chosen[f"{self._labels}._id"] = ObjectId(key)
+                yield UpdateOne(chosen, {"$set": {self.path: values[key], **also}})
+                continue
+            labels = {f"label{number}": key for number, key in enumerate(keys)}
+            change = {
+                f"{self._labels}.$[{name}].{self.field}": values[key]
+                for name, key in labels.items()
+            }
+            filters: list[Mapping[str, Any]] = [
+                {f"{name}._id": ObjectId(key)} for name, key in labels.items()
+            ]
+            yield UpdateOne(chosen, {"$set": {**change, **also}}, array_filters=filters)
 
     def sample_ids(self, keys: Sequence[str]) -> list[str]:
         """The samples of some items, each once."""

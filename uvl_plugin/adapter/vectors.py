@@ -1,17 +1,18 @@
 """Vector fields: made, read and written by sample id."""
 
 import contextlib
+import functools
 import io
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import numpy as np
 from fiftyone.core.collections import SampleCollection
-from pymongo import UpdateOne
 
 from uvl_plugin.adapter.runs import drop_field, embedding_run_key, origin_of
 from uvl_plugin.adapter.target import Target, dataset_of
@@ -22,6 +23,7 @@ from uvl_plugin.core.errors import DataError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_STORED = "<f4"  # float32, the least significant byte first
 _PORTION_SECONDS = 1.0
 _PORTION_BYTES = 4 * 2**20
 _OPERATIONS = 2000  # of one request to the database
@@ -216,14 +218,8 @@ def write_values(target: Target, values: Mapping[str, Any]) -> None:
     """Writes a value of MongoDB to each item by its id, None to clear it."""
     if not values:
         return
-    now = datetime.now(timezone.utc)
-    operations = []
-    for key, value in values.items():
-        chosen, change, array_filters = target.update(key, value)
-        change["$set"]["last_modified_at"] = now
-        operations.append(UpdateOne(chosen, change, array_filters=array_filters))
-    for start in range(0, len(operations), _OPERATIONS):
-        some = operations[start : start + _OPERATIONS]
+    operations = target.updates(values, {"last_modified_at": datetime.now(timezone.utc)})
+    while some := list(islice(operations, _OPERATIONS)):
         target.dataset._sample_collection.bulk_write(some, ordered=False)
     reload_samples(target.dataset, target.sample_ids(list(values)))
 
@@ -238,6 +234,14 @@ def stored(vector: np.ndarray) -> bytes:
 
     The stream is not compressed: vectors hardly shrink, and level 0 is many times as fast.
     """
+    plain = np.asarray(vector, _STORED)
+    return zlib.compress(_header(len(plain)) + plain.tobytes(), 0)
+
+
+@functools.cache
+def _header(dim: int) -> bytes:
+    """What NumPy's format puts before the numbers of a vector."""
     buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, vector, version=(1, 0), allow_pickle=False)
-    return zlib.compress(buffer.getvalue(), 0)
+    described = {"descr": _STORED, "fortran_order": False, "shape": (dim,)}
+    np.lib.format.write_array_header_1_0(buffer, described)
+    return buffer.getvalue()

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from uvl_plugin.backbones.base import AnyEncoder, Backbone, Encoder, resolve_device
-from uvl_plugin.backbones.preprocess import Preprocess
 from uvl_plugin.core.errors import SettingsError
 from uvl_plugin.engine.gpu_jpeg import GpuJpegEncoder
 from uvl_plugin.engine.memory import Portions, images_at_once
@@ -36,29 +35,31 @@ class LoadedBackbone:
     def __init__(self, backbone: Backbone, engine: Engine):
         devices = check_engine(engine)
         self.engine = engine
-        self.encoder = backbone.load(str(devices[0]))
-        precision = _precision(engine, self.encoder)
-        self.decode = _decode(engine, backbone, self.encoder)
-        if self.decode == "gpu" and isinstance(self.encoder, Encoder):
-            self.encoder = GpuJpegEncoder(self.encoder)
-        encoders = [self.encoder, *(self.encoder.replica(device) for device in devices[1:])]
-        at_once = min(images_at_once(encoder) for encoder in encoders)
-        on_processor = self.encoder.device.type == "cpu"
-        self.batch_size = engine.batch_size or at_once
         self.threads = engine.threads or available_threads()
+        with library_threads(1):  # more would wait for each other longer than they work
+            self.encoder = _prepared(backbone.load(str(devices[0])), engine)
+            encoders = [self.encoder, *(self.encoder.replica(device) for device in devices[1:])]
+            at_once = min(images_at_once(encoder) for encoder in encoders)
+        self.batch_size = engine.batch_size or at_once
+        on_processor = devices[0].type == "cpu"
+        if on_processor:  # larger ones would only make the caches miss, and the last threads wait
+            self.batch_size = min(self.batch_size, at_once)
         self._sharing = on_processor and self.encoder.concurrent
-        if not on_processor:
-            at_once = self.batch_size
+        precision = engine.precision if self.encoder.casts else "fp32"
         self._networks = [
-            CheckedPrecision(Portions(encoder, at_once), precision) for encoder in encoders
+            CheckedPrecision(Portions(encoder, self.batch_size), precision) for encoder in encoders
         ]
 
-    def embed(self, sources: Iterable[Source]) -> Iterator[Chunk]:
-        """Embeds the items of ``sources``, in their order; see
-        :func:`~uvl_plugin.engine.pipeline.embed_sources`."""
+    def embed(self, sources: Iterable[Source], n: int | None = None) -> Iterator[Chunk]:
+        """Embeds the items of ``sources``, in their order.
+
+        Args:
+            sources: see :func:`~uvl_plugin.engine.pipeline.embed_sources`.
+            n: how many items there are, where that is known: few are shared out evenly.
+        """
         with ExitStack() as stack:
             stack.enter_context(library_threads(1 if self._sharing else self.threads))
-            chunks = embed_sources(sources, self._plan())
+            chunks = embed_sources(sources, self._plan(n))
             stack.callback(chunks.close)
             yield from chunks
 
@@ -69,52 +70,49 @@ class LoadedBackbone:
             "device": ",".join(str(network.portions.encoder.device) for network in self._networks),
             "precision": self.encoder.precision,
             "precision_agreement": min(agreements, default=None),
-            "decode": self.decode,
+            "decode": self.engine.decode,
             "batch_size": self.batch_size,
             "images_at_once": min(network.portions.at_once for network in self._networks),
             "threads": self.threads,
             "dim": self.encoder.dim,
         }
 
-    def _plan(self) -> Plan:
+    def _plan(self, n: int | None) -> Plan:
+        batch_size = self.batch_size
+        if self._sharing and n is not None:
+            batch_size = max(1, min(batch_size, n // self.threads))
         return Plan(
             networks=list(self._networks),
             buffer=self.encoder.buffer,
             prepare=self.encoder.preprocess,
-            batch_size=self.batch_size,
+            batch_size=batch_size,
             threads=self.threads,
             reader=self._reader(),
             sharing=self._sharing,
         )
 
     def _reader(self) -> Reader:
-        if self.decode == "gpu":
+        if self.engine.decode == "gpu":
             return read_jpeg
-        if self.decode == "reduced" and isinstance(self.encoder.preprocess, Preprocess):
+        if self.engine.decode == "reduced" and isinstance(self.encoder, Encoder):
             return partial(read_image, enough=self.encoder.preprocess.smallest_source)
         return read_image
 
 
-def _precision(engine: Engine, encoder: AnyEncoder) -> str:
-    if engine.precision == "auto" and not encoder.casts:
-        return "fp32"
+def _prepared(encoder: AnyEncoder, engine: Engine) -> AnyEncoder:
+    """The encoder as the settings want it; raises where it cannot be so."""
     if engine.precision not in ("auto", "fp32") and not encoder.casts:
         raise SettingsError(
             "This backbone decides on its precision by its own options; leave precision at 'auto'.",
             "precision",
         )
-    return engine.precision
-
-
-def _decode(engine: Engine, backbone: Backbone, encoder: AnyEncoder) -> str:
-    own_ways = not isinstance(encoder, Encoder)
-    if own_ways and engine.decode == "gpu":
+    if engine.decode != "gpu":
+        return encoder
+    if not isinstance(encoder, Encoder):
         raise SettingsError(
             "This backbone prepares images in its own way; use decode='exact'.", "decode"
         )
-    if own_ways or (engine.decode == "auto" and not backbone.bears_reduced_decode):
-        return "exact"
-    return "reduced" if engine.decode == "auto" else engine.decode
+    return GpuJpegEncoder(encoder)
 
 
 def check_engine(engine: Engine) -> "list[torch.device]":

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 # glibc gives blocks of 32 MiB and more back to the system each time, and every page of them
-# faults in again: a MobileNetV2 was 2.4 times as slow with 32 images at once as with 4
+# faults in again: a MobileNetV2 was 2.4 times as slow with 32 images at once as with 4, and
+# no network that was measured was faster with more than 8
 _REUSED_BY_MALLOC = 24 * 2**20
-_MOST_ON_CPU = 32
+_MOST_ON_CPU = 8
 _MOST_ON_GPU = 256
 _SHARE_OF_FREE = 0.4  # of a GPU's memory; two batches are under way at a time
 _LIVE_ACTIVATIONS = 6  # that many of the largest may exist at once

@@ -114,7 +114,9 @@ class _Work:
     def __init__(self, sources: Iterable[Source], plan: Plan):
         self._sources = iter(sources)
         self._plan = plan
-        self._most = plan.batch_size * (len(plan.roles()) + _BATCHES_AHEAD * len(plan.networks))
+        n_feeding = sum(network is not None for _, network in plan.roles())
+        n_batches = n_feeding + _BATCHES_AHEAD * len(plan.networks)
+        self._most = plan.batch_size * n_batches + plan.threads
         self._changed = threading.Condition()
         self._taking = threading.Lock()  # sources are asked for by one thread at a time
         self._batches: deque[_Batch] = deque()  # not yielded yet, in order

@@ -1,21 +1,34 @@
 """Processor threads: how many there are, and that libraries do not multiply them."""
 
 import contextlib
+import math
 import os
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
+_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 _lock = threading.Lock()
 _running: list[int] = []
 _before: list[int] = []
 
 
 def available_threads() -> int:
-    """Processor cores that this process may use."""
+    """Processor cores that this process may use; a container may have been given few."""
+    cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    return max(1, int(min(cores, _quota(_CPU_MAX))))
+
+
+def _quota(path: Path) -> float:
+    """Cores that the control group of a container may use (Linux, cgroup-v2, ``cpu.max``)."""
+    try:
+        allowed, period = path.read_text().split()
+        return int(allowed) / int(period)
+    except (OSError, ValueError):  # no such file, or "max"
+        return math.inf
 
 
 @contextlib.contextmanager

@@ -101,9 +101,10 @@ def _opened(path: str) -> "Iterator[tuple[Image, bytes | None]]":
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise DataError("not a regular file")  # reading a pipe would wait for ever
-        with open(path, "rb") as file:
-            start = file.read(len(_START_OF_JPEG))
-            jpeg = start + file.read() if start == _START_OF_JPEG else None
+        with open(path, "rb", buffering=0) as file:  # copies nothing
+            is_jpeg = file.read(len(_START_OF_JPEG)) == _START_OF_JPEG
+            file.seek(0)
+            jpeg = file.read() if is_jpeg else None
         with Image.open(path if jpeg is None else io.BytesIO(jpeg)) as image:
             yield image, jpeg
     except DataError:

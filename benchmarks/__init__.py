@@ -1,0 +1,1 @@
+"""How fast this is beside FiftyOne alone: ``make benchmark``, or ``python -m benchmarks``."""
