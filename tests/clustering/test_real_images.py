@@ -13,15 +13,16 @@ from uvl_plugin.clustering.base import cluster_embeddings
 from uvl_plugin.clustering.kmeans import KMeans
 from uvl_plugin.clustering.quality import agreement
 from uvl_plugin.core.embeddings import Embeddings
-from uvl_plugin.engine.pipeline import embed_files
+from uvl_plugin.engine.loaded import LoadedBackbone
+from uvl_plugin.engine.settings import Engine
+from uvl_plugin.media.sources import ImageFile
 
 
 def embedded(folder, classes, backbone) -> tuple[Embeddings, np.ndarray]:
     """Embeddings of all images in the folders of the classes, and their classes."""
     files = {str(path): path.parent.name for name in classes for path in folder.glob(f"{name}/*.*")}
-    encoder = backbone.load("cpu")
     vectors, failures = {}, {}
-    for chunk in embed_files(encoder, zip(files, files, strict=True), batch_size=32):
+    for chunk in LoadedBackbone(backbone, Engine()).embed(ImageFile(path, path) for path in files):
         vectors.update(chunk.vectors)
         failures.update(chunk.failures)
     assert not failures
