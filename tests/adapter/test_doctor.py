@@ -247,7 +247,7 @@ def test_hubs_are_asked_together_and_not_for_long(monkeypatch):
     server.shutdown()
     server.server_close()
     assert levels(found) == [OK, WARN, WARN]
-    assert "local weights file" in found[1].mend
+    assert "UVL_WEIGHTS" in found[1].mend
 
 
 def test_bad_findings_decide_the_status(monkeypatch, capsys):

@@ -318,7 +318,7 @@ def test_a_tokenizer_that_cannot_be_had_hinders_only_texts(folder, monkeypatch):
 
 
 @pytest.mark.real_data
-def test_real_weights_fit_by_folder_and_give_one_space(real_data):
+def test_real_weights_fit_by_folder_and_give_one_space(real_data, unfolded):
     path = real_data / "weights/open_clip/uvl-mnv2-minitext"
     encoder = OpenCLIP(model=str(path)).load("cpu")
     state = load_file(path / "open_clip_model.safetensors")

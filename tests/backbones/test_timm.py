@@ -103,7 +103,7 @@ def test_every_model_that_timm_publishes_has_weights_that_can_be_named():
         ("headless.pth", lambda state: {k: v for k, v in state.items() if "classifier" not in k}),
     ],
 )  # fmt: skip
-def test_files_of_every_form_are_read(tmp_path, name, change):
+def test_files_of_every_form_are_read(tmp_path, name, change, unfolded):
     network = made(CNN)
     torch.save(change(network.state_dict()), tmp_path / name)
     encoder = Timm(model=CNN, weights=str(tmp_path / name)).load("cpu")
@@ -257,7 +257,7 @@ def test_weights_are_a_file_or_one_of_two_words(method, tmp_path):
         getattr(Timm(model=CNN, weights=str(tmp_path / "mine.pth")), method)()
 
 
-def test_the_users_folder_is_looked_up_first(tmp_path, monkeypatch):
+def test_the_users_folder_is_looked_up_first(tmp_path, monkeypatch, unfolded):
     monkeypatch.setenv("UVL_WEIGHTS", str(tmp_path))
     network = made("mobilenetv3_small_050.lamb_in1k")
     save_file(network.state_dict(), tmp_path / "mobilenetv3_small_050.lamb_in1k.safetensors")

@@ -246,7 +246,7 @@ def test_weights_of_another_network_are_refused(tmp_path, trained):
         TorchVision(model="squeezenet1_1", weights=str(tmp_path / "mine.pth")).load("cpu")
 
 
-def test_mnasnet_is_loaded_too(tmp_path):  # the only one that insists on a version mark
+def test_mnasnet_is_loaded_too(tmp_path, unfolded):  # the only one that insists on a version mark
     state = models.mnasnet0_5().state_dict()
     save_file(state, tmp_path / "mine.safetensors")
     backbone = TorchVision(model="mnasnet0_5", weights=str(tmp_path / "mine.safetensors"))

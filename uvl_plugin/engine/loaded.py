@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from uvl_plugin.backbones.base import AnyEncoder, Backbone, Encoder, resolve_device
+from uvl_plugin.backbones.preprocess import Preprocess
 from uvl_plugin.core.errors import SettingsError
 from uvl_plugin.engine.gpu_jpeg import GpuJpegEncoder
 from uvl_plugin.engine.memory import Portions, images_at_once
@@ -40,6 +41,8 @@ class LoadedBackbone:
             self.encoder = _prepared(backbone.load(str(devices[0])), engine)
             encoders = [self.encoder, *(self.encoder.replica(device) for device in devices[1:])]
             at_once = min(images_at_once(encoder) for encoder in encoders)
+        reduces = isinstance(self.encoder.preprocess, Preprocess)
+        self.decode = "exact" if engine.decode == "reduced" and not reduces else engine.decode
         self.batch_size = engine.batch_size or at_once
         on_processor = devices[0].type == "cpu"
         if on_processor:  # larger ones would only make the caches miss, and the last threads wait
@@ -70,7 +73,7 @@ class LoadedBackbone:
             "device": ",".join(str(network.portions.encoder.device) for network in self._networks),
             "precision": self.encoder.precision,
             "precision_agreement": min(agreements, default=None),
-            "decode": self.engine.decode,
+            "decode": self.decode,
             "batch_size": self.batch_size,
             "images_at_once": min(network.portions.at_once for network in self._networks),
             "threads": self.threads,
@@ -92,10 +95,11 @@ class LoadedBackbone:
         )
 
     def _reader(self) -> Reader:
-        if self.engine.decode == "gpu":
+        preprocess = self.encoder.preprocess
+        if self.decode == "gpu":
             return read_jpeg
-        if self.engine.decode == "reduced" and isinstance(self.encoder, Encoder):
-            return partial(read_image, enough=self.encoder.preprocess.smallest_source)
+        if self.decode == "reduced" and isinstance(preprocess, Preprocess):
+            return partial(read_image, enough=preprocess.smallest_source)
         return read_image
 
 
