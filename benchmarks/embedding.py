@@ -101,7 +101,7 @@ def light_12mp(setting: Setting) -> Section:
 
 def vit(setting: Setting) -> Section:
     """A network of the size that people use."""
-    paths = photos.small_photos(setting.folder, setting.n(384, 32))
+    paths = photos.small_photos(setting.folder, setting.n(256, 32))
     backbone = uvl.Timm(model="vit_base_patch32_224", weights="untrained")
     model = partial(theirs.timm_model, backbone)
     match = Match("ViT-B/32, 640x480", backbone, model, paths, target=1.1, share=90)
