@@ -90,7 +90,7 @@ def light_640(setting: Setting) -> Section:
 def light_12mp(setting: Setting) -> Section:
     """A light network on photos of 12 megapixels."""
     files = photos.large_photos(setting.folder, setting.n(40, 4))
-    paths = list(itertools.islice(itertools.cycle(files), setting.n(120, 32)))
+    paths = list(itertools.islice(itertools.cycle(files), setting.n(240, 32)))
     name, backbone, model = _mobilenet_v3()
     match = Match(
         f"{name}, 4000x3000", backbone, model, paths, target=6, share=70, decode="reduced"
@@ -101,7 +101,7 @@ def light_12mp(setting: Setting) -> Section:
 
 def vit(setting: Setting) -> Section:
     """A network of the size that people use."""
-    paths = photos.small_photos(setting.folder, setting.n(256, 32))
+    paths = photos.small_photos(setting.folder, setting.n(192, 32))
     backbone = uvl.Timm(model="vit_base_patch32_224", weights="untrained")
     model = partial(theirs.timm_model, backbone)
     match = Match("ViT-B/32, 640x480", backbone, model, paths, target=1.1, share=90)
