@@ -90,7 +90,7 @@ def light_640(setting: Setting) -> Section:
 def light_12mp(setting: Setting) -> Section:
     """A light network on photos of 12 megapixels."""
     files = photos.large_photos(setting.folder, setting.n(40, 4))
-    paths = list(itertools.islice(itertools.cycle(files), setting.n(240, 32)))
+    paths = list(itertools.islice(itertools.cycle(files), setting.n(120, 32)))
     name, backbone, model = _mobilenet_v3()
     match = Match(
         f"{name}, 4000x3000", backbone, model, paths, target=6, share=70, decode="reduced"
