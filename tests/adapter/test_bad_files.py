@@ -46,7 +46,8 @@ def test_exactly_the_bad_files_fail_and_say_why(mixed, bad_paths, make_dataset, 
         assert sample["emb"] == pytest.approx(expected[sample.filepath], rel=1e-4, abs=1e-5)
 
 
-def test_bad_files_are_tagged_recorded_and_tried_again(mixed, bad_paths, digit_files):
+def test_bad_files_are_tagged_recorded_and_tried_again(mixed, bad_paths, digit_files, monkeypatch):
+    monkeypatch.setattr("uvl_plugin.adapter.failures._PAGE", 7)  # several requests
     result = uvl.embed(mixed, uvl.Pixels(), "emb")
     assert set(mixed.match_tags(FAILED_TAG).values("filepath")) == set(bad_paths)
     record = mixed.get_run_info("embed_emb").config
