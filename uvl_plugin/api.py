@@ -142,8 +142,9 @@ def embed(
     watch = Stopwatch()
     result = EmbeddingResult(items.path, items.unit, seconds=watch.seconds)
     with shown(progress, "embed") as report:
-        todo = items.ids(missing=not overwrite)
-        result.n_present = len(items.ids()) - len(todo)
+        every = items.ids()
+        todo = every if overwrite else items.ids(missing=True)
+        result.n_present = len(every) - len(todo)
         if not todo:
             report(1.0, f"all {items.unit} have their vector")
             return result
