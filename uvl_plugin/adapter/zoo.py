@@ -2,7 +2,6 @@
 
 import contextlib
 import difflib
-import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,7 @@ import numpy as np
 from uvl_plugin.backbones.base import Backbone, backbones, resolve_device
 from uvl_plugin.core.errors import SettingsError, WeightsError
 from uvl_plugin.core.packages import check_installed
-from uvl_plugin.core.settings import setting
+from uvl_plugin.core.settings import json_object, setting
 
 if TYPE_CHECKING:
     import torch
@@ -173,17 +172,7 @@ class Zoo(Backbone):
         return ZooEncoder(model, target, self.load)
 
     def _options(self) -> dict[str, Any]:
-        try:
-            options = json.loads(self.options or "{}")
-        except json.JSONDecodeError as error:
-            raise SettingsError(f"Zoo.options is not JSON ({error}).", "options") from error
-        if not isinstance(options, dict):
-            raise SettingsError(
-                f'Zoo.options must be a JSON object such as {{"image_size": [224, 224]}}, '
-                f"got {self.options!r}.",
-                "options",
-            )
-        return options
+        return json_object(self.options, "Zoo.options", '{"image_size": [224, 224]}')
 
     def _cannot_load(self, entry: "ZooModel", error: Exception) -> str:
         import fiftyone as fo

@@ -2,7 +2,6 @@
 
 import difflib
 import inspect
-import json
 import math
 import sys
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from uvl_plugin.backbones.weights import (
     seeded,
 )
 from uvl_plugin.core.errors import SettingsError, WeightsError
-from uvl_plugin.core.settings import setting
+from uvl_plugin.core.settings import json_object, setting
 
 if TYPE_CHECKING:
     import torch
@@ -136,20 +135,7 @@ class Timm(Backbone):
         )
 
     def _options(self) -> dict[str, Any]:
-        try:
-            options = json.loads(self.options or "{}")
-        except json.JSONDecodeError as error:
-            raise SettingsError(
-                f'Timm.options must be JSON such as {{"pad_type": "same"}} ({error}), got '
-                f"{self.options!r}.",
-                "options",
-            ) from error
-        if not isinstance(options, dict):
-            raise SettingsError(
-                f'Timm.options must be a JSON object such as {{"pad_type": "same"}}, got '
-                f"{self.options!r}.",
-                "options",
-            )
+        options = json_object(self.options, "Timm.options", '{"pad_type": "same"}')
         for name in sorted(_RESERVED & options.keys()):
             raise SettingsError(
                 f"Timm.options must not contain '{name}'; model, weights and input_size have "

@@ -6,6 +6,7 @@ run record and the documentation are all made from :meth:`Settings.specs`.
 
 import dataclasses
 import inspect
+import json
 import math
 import types
 import typing
@@ -154,6 +155,32 @@ class Settings:
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()
         }
+
+
+def json_object(text: str, setting: str, example: str) -> dict[str, Any]:
+    """The object that a setting holds as JSON text; empty text is an empty one.
+
+    Args:
+        text: what the setting holds.
+        setting: class and name, such as ``"Timm.options"``.
+        example: for the message.
+
+    Raises:
+        SettingsError: if it is not JSON, or not an object.
+    """
+    name = setting.rpartition(".")[2]
+    try:
+        found = json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        raise SettingsError(
+            f"{setting} is not JSON ({error}); it must be JSON such as {example}, got {text!r}.",
+            name,
+        ) from error
+    if not isinstance(found, dict):
+        raise SettingsError(
+            f"{setting} must be a JSON object such as {example}, got {text!r}.", name
+        )
+    return found
 
 
 def _spec(item: dataclasses.Field, hint: Any) -> Spec:
