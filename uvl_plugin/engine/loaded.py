@@ -1,7 +1,7 @@
 """A backbone on the devices that were asked for, ready for any number of sources."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -60,10 +60,8 @@ class LoadedBackbone:
             sources: see :func:`~uvl_plugin.engine.pipeline.embed_sources`.
             n: how many items there are, where that is known: few are shared out evenly.
         """
-        with ExitStack() as stack:
-            stack.enter_context(library_threads(1 if self._sharing else self.threads))
-            chunks = embed_sources(sources, self._plan(n))
-            stack.callback(chunks.close)
+        threads = 1 if self._sharing else self.threads
+        with library_threads(threads), closing(embed_sources(sources, self._plan(n))) as chunks:
             yield from chunks
 
     def record(self) -> dict[str, Any]:
