@@ -207,6 +207,52 @@ class Backbone(Settings):
         return f"{self.name} {json.dumps(self.to_dict(), sort_keys=True)}"
 
 
+@dataclass(frozen=True)
+class Network:
+    """A network as it is trained, on the processor.
+
+    Attributes:
+        module: normalised images ``(batch, 3, height, width)`` to vectors ``(batch, dim)``.
+        preprocess: see :class:`Encoder`.
+    """
+
+    module: "torch.nn.Module"
+    preprocess: Preprocess
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainableBackbone(Backbone):
+    """A backbone whose network can be trained further."""
+
+    @abstractmethod
+    def network(self) -> Network:
+        """Builds the network and loads its weights.
+
+        Raises:
+            WeightsError: if weights are missing or do not fit.
+            SettingsError: if there is no such model.
+        """
+
+    def untrained(self) -> "TrainableBackbone":
+        """The same architecture with random weights, for which nothing is fetched."""
+        return self
+
+    @property
+    def licence(self) -> str:
+        """Of the weights that :meth:`network` begins with."""
+        return "unknown"
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether :meth:`network` begins with weights that were learnt, not with random ones."""
+        return True
+
+    def load(self, device: str = "auto") -> Encoder:
+        target = resolve_device(device)
+        network = self.network()
+        return Encoder(network.module, network.preprocess, target)
+
+
 def resolve_device(device: str) -> "torch.device":
     """``"auto"``: the GPU where there is one; else what was asked for, or an error.
 

@@ -4,6 +4,7 @@ import difflib
 from dataclasses import dataclass
 
 from uvl_plugin.backbones.base import Backbone
+from uvl_plugin.backbones.checkpoint import Checkpoint, checkpoint_names
 from uvl_plugin.backbones.open_clip import OpenCLIP
 from uvl_plugin.backbones.pixels import Pixels
 from uvl_plugin.backbones.timm import Timm
@@ -141,19 +142,22 @@ presets: dict[str, Preset] = {preset.name: preset for preset in _ALL}
 
 
 def resolve_backbone(chosen: "Backbone | str") -> Backbone:
-    """The backbone itself, or the one of the preset of this name.
+    """The backbone itself, or the preset or the checkpoint of this name.
 
     Raises:
-        SettingsError: if there is no such preset.
+        SettingsError: if there is neither.
     """
     if isinstance(chosen, Backbone):
         return chosen
     if chosen in presets:
         return presets[chosen].backbone
-    nearest = difflib.get_close_matches(str(chosen), presets, n=1)
+    trained = checkpoint_names()
+    if chosen in trained:
+        return Checkpoint(chosen)
+    nearest = difflib.get_close_matches(str(chosen), [*presets, *trained], n=1)
     hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
     raise SettingsError(
-        f"There is no preset '{chosen}'.{hint} Known: {', '.join(presets)}; or give a backbone "
-        "such as uvl.Timm(model='resnet50').",
+        f"There is no preset '{chosen}'.{hint} Known: {', '.join([*presets, *trained])}; or give a "
+        "backbone such as uvl.Timm(model='resnet50').",
         "backbone",
     )

@@ -3,11 +3,12 @@
 import difflib
 import inspect
 import math
+import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from uvl_plugin.backbones.base import Backbone, Encoder, backbones, resolve_device
+from uvl_plugin.backbones.base import Network, TrainableBackbone, backbones
 from uvl_plugin.backbones.hub import Published, hugging_face_url
 from uvl_plugin.backbones.preprocess import Preprocess
 from uvl_plugin.backbones.sizes import check_input_size, patch_of
@@ -41,7 +42,7 @@ _FILTERS = (  # names that timm's files give to the function that adapts a file 
 
 @backbones.register
 @dataclass(frozen=True, kw_only=True)
-class Timm(Backbone):
+class Timm(TrainableBackbone):
     """Any model of timm; the vector is the model's own pooled output, without a classifier."""
 
     name, label = "timm", "timm"
@@ -85,8 +86,22 @@ class Timm(Backbone):
             _published(self.model, config)
         self._check_build(config)
 
-    def load(self, device: str = "auto") -> Encoder:
-        target = resolve_device(device)
+    def untrained(self) -> "Timm":
+        return replace(self, weights=UNTRAINED)
+
+    @property
+    def pretrained(self) -> bool:
+        return self.weights != UNTRAINED
+
+    @property
+    def licence(self) -> str:
+        if is_weights_file(self.weights):
+            return f"unknown (local file {os.path.basename(self.weights)})"
+        if not self.pretrained:
+            return "none needed (random weights)"
+        return _config(self.model).license or "unknown"
+
+    def network(self) -> Network:
         self.check()
         config = _config(self.model)
         preprocess = self._preprocess(config)
@@ -99,7 +114,7 @@ class Timm(Backbone):
             if config.tag == "fcmae":  # lacks the norm before the head, which timm leaves neutral
                 state = {**_part(network, "head.norm."), **state}
             fit_weights(network, state, ignore=_heads(config), source=source)
-        return Encoder(network, preprocess, target)
+        return Network(network, preprocess)
 
     def _tensors(self, config: Any) -> "dict[str, torch.Tensor] | None":
         if self.weights == UNTRAINED:

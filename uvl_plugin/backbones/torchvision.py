@@ -3,10 +3,10 @@
 import os
 import re
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from uvl_plugin.backbones.base import Backbone, Encoder, backbones, resolve_device
+from uvl_plugin.backbones.base import Network, TrainableBackbone, backbones
 from uvl_plugin.backbones.hub import Published
 from uvl_plugin.backbones.preprocess import Preprocess
 from uvl_plugin.backbones.sizes import check_input_size, patch_of
@@ -34,7 +34,7 @@ _RENAMED = (  # names in torchvision's own files that are older than the network
 
 @backbones.register
 @dataclass(frozen=True, kw_only=True)
-class TorchVision(Backbone):
+class TorchVision(TrainableBackbone):
     """Any classification model of torchvision; the vector is what its last layer reads."""
 
     name, label = "torchvision", "torchvision"
@@ -66,8 +66,20 @@ class TorchVision(Backbone):
         if self.input_size:
             self._check_input_size(self.input_size, chosen.transforms().crop_size[0])
 
-    def load(self, device: str = "auto") -> Encoder:
-        target = resolve_device(device)
+    def untrained(self) -> "TorchVision":
+        return replace(self, weights=UNTRAINED)
+
+    @property
+    def pretrained(self) -> bool:
+        return self.weights != UNTRAINED
+
+    @property
+    def licence(self) -> str:
+        if is_weights_file(self.weights):
+            return f"unknown (local file {os.path.basename(self.weights)})"
+        return "BSD-3-Clause (torchvision)" if self.pretrained else "none needed (random weights)"
+
+    def network(self) -> Network:
         self.check()
         chosen = _named_weights(self.model, self.weights)
         preprocess = self._preprocess(chosen)
@@ -79,7 +91,7 @@ class TorchVision(Backbone):
             source = self.weights if is_weights_file(self.weights) else str(chosen)
             state = _resampled(_renamed(state), network)
             fit_weights(network, state, ignore=unused, source=source)
-        return Encoder(network, preprocess, target)
+        return Network(network, preprocess)
 
     def _tensors(self, chosen: Any) -> "dict[str, torch.Tensor] | None":
         if self.weights == UNTRAINED:

@@ -18,6 +18,7 @@ RECORDED = (
     "simplejpeg",
     "faiss-gpu",
     "faiss-cpu",
+    "lightly",
     "scikit-learn",
     "umap-learn",
     "numpy",
