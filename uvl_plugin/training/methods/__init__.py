@@ -1,0 +1,1 @@
+"""Methods of self-supervised training, one file each."""
