@@ -1,0 +1,1 @@
+"""Learning without labels: methods, augmentation, the loop, and the evidence that it helped."""
