@@ -21,6 +21,9 @@ _HOME = {
     "evaluate": "api",
     "explore": "api",
     "load_model": "api",
+    "train": "learning",
+    "preview": "learning",
+    "Split": "training.split",
     "presets": "backbones.presets",
     "UVLError": "core.errors",
     "SettingsError": "core.errors",
@@ -47,8 +50,11 @@ def __dir__() -> list[str]:
 
 
 def _registered() -> dict[str, type]:
-    """Every backbone and algorithm by the name of its class."""
+    """Every backbone, algorithm, training method and augmentation by the name of its class."""
     from uvl_plugin.backbones.base import backbones
     from uvl_plugin.clustering.base import clusterers
+    from uvl_plugin.training.augmentation.base import augmentations
+    from uvl_plugin.training.methods.base import methods
 
-    return {**backbones.by_class_name(), **clusterers.by_class_name()}
+    registries = (backbones, clusterers, methods, augmentations)
+    return {name: cls for entries in registries for name, cls in entries.by_class_name().items()}

@@ -1,10 +1,8 @@
-"""Labels by sample, from a Classification field or a plain text field."""
+"""Labels by sample, from a Classification field or a field of plain values."""
 
-import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
-from uvl_plugin.adapter.target import dataset_of
-from uvl_plugin.core.errors import DataError
+from uvl_plugin.adapter.target import plain_path
 
 
 def read_labels(samples: SampleCollection, *fields: str) -> list[tuple[str | None, ...]]:
@@ -13,16 +11,4 @@ def read_labels(samples: SampleCollection, *fields: str) -> list[tuple[str | Non
     Raises:
         DataError: if a field is missing or of another kind.
     """
-    paths = [_path(dataset_of(samples), field) for field in fields]
-    return list(zip(*samples.values(paths), strict=True))
-
-
-def _path(dataset: fo.Dataset, field: str) -> str:
-    existing = dataset.get_field(field)
-    if existing is None:
-        raise DataError(f"'{dataset.name}' has no field '{field}'.")
-    if getattr(existing, "document_type", None) is fo.Classification:
-        return f"{field}.label"
-    if isinstance(existing, fo.StringField):
-        return field
-    raise DataError(f"'{field}' must be a Classification or a text field, and is {existing}.")
+    return list(zip(*samples.values([plain_path(samples, field) for field in fields]), strict=True))

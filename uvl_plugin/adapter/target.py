@@ -20,6 +20,7 @@ _PAGE = 500  # documents read at once
 _MOST_CROPS = 512  # of one image that are in memory at once
 _NO_BOX: Box = (float("nan"),) * 4
 _LISTS = {fo.Detections: "detections", fo.Polylines: "polylines"}
+_PLAIN = (fo.StringField, fo.IntField, fo.BooleanField, fo.ObjectIdField)
 _SINGLE = (fo.Detection, fo.Polyline)
 
 
@@ -67,6 +68,18 @@ class Images:
     def sample_ids(self, keys: Sequence[str]) -> list[str]:
         """The sample of each item."""
         return list(keys)
+
+    def check_field(self, field: str) -> None:
+        """Raises :class:`DataError` unless :meth:`values` could read the field."""
+        plain_path(self.samples, field)
+
+    def values(self, field: str) -> dict[str, Any]:
+        """A plain value, or the label of a ``Classification``, by the id of each item.
+
+        Raises:
+            DataError: if there is no such field, or it is of another kind.
+        """
+        return dict(zip(*self.samples.values(["id", plain_path(self.samples, field)]), strict=True))
 
 
 class Patches:
@@ -155,6 +168,27 @@ class Patches:
     def sample_ids(self, keys: Sequence[str]) -> list[str]:
         """The samples of some items, each once."""
         return list(dict.fromkeys(self._sample_of[key] for key in keys))
+
+    def sample_of(self, key: str) -> str:
+        """The sample that holds an item."""
+        return self._sample_of[key]
+
+    def check_field(self, field: str) -> None:
+        """Raises :class:`DataError` unless :meth:`values` could read the field."""
+        if self.samples.get_field(f"{self._labels}.{field}") is None:
+            plain_path(self.samples, field)
+
+    def values(self, field: str) -> dict[str, Any]:
+        """A plain value by the id of each item: an attribute of the labels, such as ``label``, or
+        a field of the samples; raises as :meth:`Images.values` does."""
+        own = f"{self._labels}.{field}"
+        if self.samples.get_field(own) is not None:
+            rows = zip(*self.samples.values([f"{self._labels}.id", own]), strict=True)
+            pairs = (zip(_as_list(ids), _as_list(found), strict=True) for ids, found in rows)
+            return {key: value for row in pairs for key, value in row}
+        path = plain_path(self.samples, field)
+        rows = zip(*self.samples.values([f"{self._labels}.id", path]), strict=True)
+        return {key: value for ids, value in rows for key in _as_list(ids)}
 
 
 Target = Images | Patches
@@ -255,6 +289,24 @@ def patch_fields(samples: SampleCollection) -> list[str]:
     schema = samples.get_field_schema(ftype=fo.EmbeddedDocumentField)
     kinds = (*_LISTS, *_SINGLE)
     return [name for name, field in schema.items() if field.document_type in kinds]
+
+
+def plain_path(samples: SampleCollection, field: str) -> str:
+    """The path of a field's plain value: of a ``Classification`` that of its label.
+
+    Raises:
+        DataError: if there is no such field, or it is of another kind.
+    """
+    existing = samples.get_field(field)
+    if existing is None:
+        raise DataError(f"'{dataset_of(samples).name}' has no field '{field}'.")
+    if getattr(existing, "document_type", None) is fo.Classification:
+        return f"{field}.label"
+    if isinstance(existing, _PLAIN):
+        return field
+    raise DataError(
+        f"'{field}' must be a Classification or a field of plain values, and is {existing}."
+    )
 
 
 def _labels_path(samples: SampleCollection, patches_field: str) -> str:

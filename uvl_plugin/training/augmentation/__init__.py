@@ -1,0 +1,1 @@
+"""Augmentation presets, one file each."""

@@ -1,0 +1,425 @@
+"""The training of a checkpoint: epochs, a look at the validation part after each, and what is kept."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uvl_plugin.backbones.base import Network, TrainableBackbone
+from uvl_plugin.backbones.checkpoint import Checkpoint, with_head
+from uvl_plugin.backbones.preprocess import Preprocess
+from uvl_plugin.backbones.weights import seeded
+from uvl_plugin.core.errors import Cancelled, DataError, SettingsError
+from uvl_plugin.core.packages import versions
+from uvl_plugin.core.progress import Pace, Progress, part
+from uvl_plugin.engine.loaded import LoadedBackbone
+from uvl_plugin.engine.settings import Engine
+from uvl_plugin.engine.threads import available_threads
+from uvl_plugin.media.sources import Source
+from uvl_plugin.training.augmentation.base import Augmentation
+from uvl_plugin.training.checkpoint import CheckpointWriter
+from uvl_plugin.training.distributed import Team, run_together
+from uvl_plugin.training.images import TrainingImages, drawn
+from uvl_plugin.training.learner import Learner, dimension
+from uvl_plugin.training.methods.base import Method
+from uvl_plugin.training.monitor import Epoch, Monitor, consistency, effective_rank, spread
+from uvl_plugin.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+_MIB = 2**20
+_MOST_WATCHED = 1000  # images of the validation part that are looked at after each epoch
+_LARGER = 1.15  # images are kept larger than the network sees them, where views are cut out
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained on what. It can be pickled.
+
+    Attributes:
+        name: of the checkpoint.
+        backbone: the network to begin with.
+        method, augmentation, recipe: how.
+        sources: of the training part.
+        validation: sources of the validation part.
+        about: what else the card says: dataset, split.
+    """
+
+    name: str
+    backbone: TrainableBackbone
+    method: Method
+    augmentation: Augmentation
+    recipe: Recipe
+    sources: Sequence[Source]
+    validation: Sequence[Source] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def asked(self) -> dict[str, Any]:
+        """Everything that decides what comes out, as JSON types."""
+        return {
+            "backbone": {"backbone": self.backbone.name, "settings": self.backbone.to_dict()},
+            "method": {"method": self.method.name, "settings": self.method.to_dict()},
+            "augmentation": {
+                "augmentation": self.augmentation.name,
+                "settings": self.augmentation.to_dict(),
+            },
+            "recipe": self.recipe.to_dict(),
+            **self.about,
+        }
+
+    def fingerprint(self) -> str:
+        """Equal for tasks that ask for the same."""
+        keys = sorted(key for source in self.sources for key in source.keys)
+        asked = json.dumps([self.asked(), keys], sort_keys=True)
+        return hashlib.sha256(asked.encode()).hexdigest()
+
+
+@dataclass
+class Outcome:
+    """What a training did.
+
+    Attributes:
+        state: ``"finished"``, ``"stopped"``, ``"collapsed"`` (all vectors the same) or
+            ``"diverged"`` (the loss is no number any more).
+        curve: one entry an epoch, those of an earlier, interrupted call included.
+        best: number of the epoch whose views found each other best.
+        warnings: what went wrong, each said once.
+        failures: file and reason by the id of each image that could not be read.
+        resumed: epochs that an earlier call had completed.
+        how: device, precision, batch size and so on.
+    """
+
+    state: str = "stopped"
+    curve: list[Epoch] = field(default_factory=list)
+    best: int = 0
+    warnings: list[str] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    resumed: int = 0
+    how: dict[str, Any] = field(default_factory=dict)
+
+
+def train_network(task: Task, progress: Progress) -> Outcome:
+    """Trains a network and writes its checkpoint, epoch by epoch.
+
+    A training that was interrupted goes on behind its last complete epoch.
+
+    Raises:
+        DataError: if there are too few images or none can be read.
+        SettingsError: if there is no such device.
+        Cancelled: if ``progress`` raised it; the checkpoint then holds the best epoch so far.
+    """
+    return run_together(_train, task, task.recipe.device, progress)
+
+
+def _train(task: Task, team: Team, progress: Progress) -> Outcome:
+    import torch
+
+    cuda = [team.device] if team.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        training = _Training(task, team, part(progress, 0.0, 0.1))
+        try:
+            training.run(part(progress, 0.1, 1.0))
+        except (Cancelled, KeyboardInterrupt):
+            training.end("stopped")
+            raise
+        return training.outcome
+
+
+def storing(preprocess: Preprocess, augmentation: Augmentation) -> Preprocess:
+    """How images are kept for training: a little larger where views are cut out of them."""
+    side = preprocess.size
+    if augmentation.crop_area_min < 1:
+        side = round(side * _LARGER)
+    fit = "squash" if preprocess.fit == "squash" else "cover"
+    return Preprocess(size=side, fit=fit)
+
+
+class _Training:
+    def __init__(self, task: Task, team: Team, progress: Progress):
+        self._task, self._team, self._recipe = task, team, task.recipe
+        self._fingerprint = task.fingerprint()
+        self.outcome = Outcome()
+        self._writer = CheckpointWriter(task.name)
+        with seeded(self._recipe.seed):
+            network = _network(task)
+        self._preprocess = network.preprocess
+        self._images, self._watched = self._read(progress)
+        n = len(self._images.ids)
+        self._batch_size = self._recipe.batch_size_for(n)
+        if n < 2 * team.size or self._batch_size < 2 * team.size:
+            raise DataError(
+                f"There are {n} images to train with, in batches of {self._batch_size}, and "
+                f"{team.size} processes; each needs at least two in every batch."
+            )
+        self._n_batches = n // self._batch_size
+        self._accumulate = min(self._recipe.accumulate, self._n_batches)
+        rate = self._recipe.learning_rate_for(self._batch_size, pretrained=task.backbone.pretrained)
+        self._targets, target_dim = self._teach(progress)
+        self._learner = Learner(
+            network, task.method, task.augmentation, self._recipe, team,
+            target_dim=target_dim, rate=rate,
+            steps=self._recipe.epochs * (self._n_batches // self._accumulate),
+        )  # fmt: skip
+        self._monitor = Monitor(
+            method=task.method.label,
+            smallest_batch=task.method.smallest_batch,
+            batch_size=self._batch_size,
+            n_images=n,
+            epochs=self._recipe.epochs,
+        )
+        self._best_score = -math.inf
+        self._weights: dict[str, str] | None = None
+        self.outcome.how = {
+            "device": str(team.device),
+            "processes": team.size,
+            "precision": self._learner.precision,
+            "batch_size": self._batch_size,
+            "learning_rate": rate,
+            "images": n,
+            "kept_in_memory": self._images.kept,
+            "dim": self._learner.dim,
+        }
+        self.outcome.warnings += self._monitor.before()
+        self._resume()
+
+    def run(self, progress: Progress) -> None:
+        """Trains the epochs that are left."""
+        epochs = self._recipe.epochs
+        self._write_card("running")
+        for epoch in range(self.outcome.resumed + 1, epochs + 1):
+            share = part(progress, (epoch - 1) / epochs, epoch / epochs)
+            started = time.monotonic()
+            loss = self._learn(epoch, share)
+            self._look(epoch, loss, time.monotonic() - started)
+            collapsed = self._monitor.collapsed and self._recipe.stop_when_collapsed
+            if self._team.agreed(collapsed or not math.isfinite(loss)):
+                self.end("collapsed" if collapsed else "diverged")
+                return
+        self.end("finished")
+        progress(1.0, "trained")
+
+    def end(self, state: str) -> None:
+        """Writes what came out; of a training that was not finished, the best epoch."""
+        self.outcome.state = state
+        if not self._team.leads:
+            return
+        if state == "finished":
+            self._weights = self._writer.write_weights(self._learner.encoder)
+        self._write_card(state)
+        if state == "finished":
+            self._writer.drop_state()
+
+    def _read(self, progress: Progress) -> "tuple[TrainingImages, TrainingImages | None]":
+        task = self._task
+        preprocess = storing(self._preprocess, task.augmentation)
+        threads = self._recipe.threads or available_threads()
+        memory = self._recipe.memory * _MIB
+        images = TrainingImages(
+            task.sources, preprocess, memory=memory, threads=threads, progress=progress
+        )
+        self.outcome.failures |= images.failures
+        watched = None
+        if task.validation and self._team.leads:
+            some = drawn(task.validation, _MOST_WATCHED, self._recipe.seed)
+            watched = TrainingImages(some, preprocess, memory=memory, threads=threads)
+            self.outcome.failures |= watched.failures
+        return images, watched
+
+    def _teach(self, progress: Progress) -> tuple[dict[str, np.ndarray], int]:
+        """The teacher's vector of each image, half precision, and their length."""
+        teacher = self._task.method.teacher()
+        if teacher is None:
+            return {}, 0
+        progress(1.0, f"loading the teacher, {teacher.label}")
+        loaded = LoadedBackbone(teacher, Engine(device=str(self._team.device)))
+        wanted = set(self._images.ids)
+        found: dict[str, np.ndarray] = {}
+        pace = Pace(len(wanted))
+        for chunk in loaded.embed(self._task.sources, len(wanted)):
+            found |= {
+                key: vector.astype(np.float16)
+                for key, vector in chunk.vectors.items()
+                if key in wanted
+            }
+            progress(1.0, f"asked the teacher about {pace.said(len(found))}")
+        self._images.leave_out(wanted - found.keys())
+        self.outcome.failures |= dict.fromkeys(wanted - found.keys(), "the teacher gave no vector")
+        return found, loaded.encoder.dim
+
+    def _learn(self, epoch: int, progress: Progress) -> float:
+        import torch
+
+        generator = _generator(self._team.device, self._recipe.seed, epoch, self._team.rank)
+        torch.manual_seed(_mixed(self._recipe.seed, epoch, self._team.rank))
+        self._learner.start_epoch()
+        batches = self._order(epoch)
+        total = torch.zeros((), device=self._team.device)
+        pace = Pace(len(batches) * self._batch_size)
+        for number, (ids, pixels) in enumerate(self._images.batches(batches), start=1):
+            total += self._learner.learn(
+                pixels.to(self._team.device, non_blocking=True),
+                self._targets_of(ids),
+                generator,
+                last=number % self._accumulate == 0,
+            )
+            seen = pace.said(number * self._batch_size)
+            progress(number / len(batches), f"{self._said(epoch)}: {seen}")
+        self.outcome.failures |= self._images.failures
+        return float(total / len(batches))
+
+    def _said(self, epoch: int) -> str:
+        said = f"epoch {epoch} of {self._recipe.epochs}"
+        if self.outcome.curve:
+            said += f", loss {self.outcome.curve[-1].loss:.3f}"
+        return said
+
+    def _order(self, epoch: int) -> list[list[str]]:
+        """This process's share of each batch, in the order of this epoch."""
+        ids = sorted(self._images.ids)
+        shuffled = np.random.default_rng((self._recipe.seed, epoch)).permutation(len(ids))
+        n_batches = self._n_batches // self._accumulate * self._accumulate
+        rows = shuffled[: n_batches * self._batch_size].reshape(n_batches, self._batch_size)
+        share = self._batch_size // self._team.size
+        own = rows[:, self._team.rank * share : (self._team.rank + 1) * share]
+        return [[ids[row] for row in batch] for batch in own]
+
+    def _targets_of(self, ids: Sequence[str]) -> "torch.Tensor | None":
+        if not self._targets:
+            return None
+        import torch
+
+        rows = np.stack([self._targets[key] for key in ids]).astype(np.float32)
+        return torch.from_numpy(rows).to(self._team.device)
+
+    def _look(self, epoch: int, loss: float, seconds: float) -> None:
+        """Measures, warns, and keeps what was learnt; only in the process that leads."""
+        if not self._team.leads:
+            return
+        rate = self._learner.learning_rate
+        figures = self._watch()
+        seen = self._n_batches // self._accumulate * self._accumulate * self._batch_size
+        entry = Epoch(
+            epoch=epoch, loss=loss, learning_rate=rate, **figures,
+            seconds=round(seconds, 3), images_per_second=round(seen / max(seconds, 1e-9), 1),
+        )  # fmt: skip
+        self.outcome.curve.append(entry)
+        self.outcome.warnings += self._monitor.after(entry)
+        score = figures["consistency"]
+        if not score < self._best_score:  # the later of equal ones, and where there is no score
+            self._best_score, self.outcome.best = score, epoch
+            self._weights = self._writer.write_weights(self._learner.encoder)
+        self._writer.write_state(self._state())
+        self._write_card("running")
+
+    def _watch(self) -> dict[str, Any]:
+        """Rank, spread and consistency of the vectors of two views of the validation part."""
+        if self._watched is None or len(self._watched.ids) < 2:
+            return dict.fromkeys(("effective_rank", "spread", "consistency"), math.nan)
+        generator = _generator(self._team.device, self._recipe.seed, 0, 0)  # the same every time
+        first, second = [], []
+        for _, pixels in self._watched.batches(list(_parts(self._watched.ids, self._batch_size))):
+            pair = self._learner.vectors_of_views(pixels.to(self._team.device), generator)
+            first.append(pair[0])
+            second.append(pair[1])
+        one, other = np.concatenate(first), np.concatenate(second)
+        if not (np.isfinite(one).all() and np.isfinite(other).all()):
+            return dict.fromkeys(("effective_rank", "spread", "consistency"), math.nan)
+        return {
+            "effective_rank": effective_rank(one),
+            "spread": spread(one),
+            "consistency": consistency(one, other),
+        }
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "learner": self._learner.state(),
+            "fingerprint": self._fingerprint,
+            "curve": [entry.to_dict() for entry in self.outcome.curve],
+            "warnings": self.outcome.warnings,
+            "best": self.outcome.best,
+            "best_score": self._best_score,
+            "weights": self._weights,
+        }
+
+    def _resume(self) -> None:
+        state = self._writer.state()
+        if state is None or state["fingerprint"] != self._fingerprint:
+            return
+        self._learner.restore(state["learner"])
+        self.outcome.curve = [Epoch.from_dict(entry) for entry in state["curve"]]
+        self.outcome.warnings = state["warnings"]
+        self.outcome.best, self._best_score = state["best"], state["best_score"]
+        self.outcome.resumed = len(self.outcome.curve)
+        self._weights = state["weights"]
+        for entry in self.outcome.curve:
+            self._monitor.after(entry)
+
+    def _write_card(self, state: str) -> None:
+        if not self._team.leads:
+            return
+        task = self._task
+        architecture = task.backbone.untrained()
+        card: dict[str, Any] = {
+            "name": task.name,
+            "state": state,
+            **task.asked(),
+            "fingerprint": self._fingerprint,
+            "architecture": {
+                "backbone": architecture.name,
+                "settings": architecture.to_dict(),
+            },
+            "head_dims": _head_dims(task),
+            "preprocess": dataclasses.asdict(self._preprocess),
+            "licence": task.backbone.licence,
+            "how": self.outcome.how,
+            "curve": [entry.to_dict() for entry in self.outcome.curve],
+            "best_epoch": self.outcome.best,
+            "warnings": self.outcome.warnings,
+            "n_failed": len(self.outcome.failures),
+            "versions": versions(),
+        }
+        if self._weights is not None:
+            card["weights"] = self._weights
+        self._writer.write_card(card)
+
+
+def _network(task: Task) -> Network:
+    """The network to begin with, and its new head where it gets one."""
+    network = task.backbone.network()
+    head_dims = _head_dims(task) if task.recipe.head_dim is not None else None
+    return Network(with_head(network.module, head_dims), network.preprocess)
+
+
+def _head_dims(task: Task) -> list[int] | None:
+    """Lengths of the vectors before and after the head; None where there is none."""
+    before = task.backbone.card["head_dims"] if isinstance(task.backbone, Checkpoint) else None
+    if task.recipe.head_dim is None:
+        return before
+    if before is not None:
+        raise SettingsError(
+            f"{task.backbone.space} has a head already; leave head_dim empty.",
+            "head_dim",
+        )
+    return [dimension(task.backbone.untrained().network()), task.recipe.head_dim]
+
+
+def _parts(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))
+
+
+def _mixed(*numbers: int) -> int:
+    """One seed of several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint32)[0])
+
+
+def _generator(device: "torch.device", *numbers: int) -> "torch.Generator":
+    import torch
+
+    return torch.Generator(device).manual_seed(_mixed(*numbers))
