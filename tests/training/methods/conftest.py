@@ -48,7 +48,7 @@ def make_batch() -> Callable[..., Batch]:
         torch.manual_seed(2)
         images = torch.rand(n, 3, side, side)
         targets = None if method.teacher() is None else torch.randn(n, TARGET_DIM)
-        return Batch(method.views(images, normalised_noise), images, targets)
+        return Batch(method.views(images, normalised_noise), targets)
 
     return make
 
@@ -59,6 +59,6 @@ def pairs() -> Callable[..., Batch]:
     a criterion sees is known."""
 
     def make(first: torch.Tensor, second: torch.Tensor) -> Batch:
-        return Batch([first, second], images=torch.zeros(len(first), 3, 1, 1))
+        return Batch([first, second])
 
     return make

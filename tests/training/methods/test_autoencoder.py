@@ -73,7 +73,7 @@ def test_few_images_are_learnt_by_heart(encoder, assemble):
     method = MaskedAutoencoder(mask_ratio=0.2)
     parts = assemble(method)
     shades = torch.linspace(-2, 2, 8).view(8, 1, 1, 1).expand(8, 3, 16, 16)
-    batch = Batch([shades.contiguous()], shades)
+    batch = Batch([shades.contiguous()])
     optimiser = torch.optim.AdamW(parts.parameters(), lr=5e-3)
     torch.manual_seed(0)
     for _ in range(40):
