@@ -23,6 +23,7 @@ _HOME = {
     "load_model": "api",
     "train": "learning",
     "preview": "learning",
+    "robustness": "learning",
     "Split": "training.split",
     "presets": "backbones.presets",
     "UVLError": "core.errors",

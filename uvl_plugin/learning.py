@@ -1,4 +1,4 @@
-"""The verb that trains: checks everything first, then reads, learns, judges, and records."""
+"""The verbs of learning: each checks everything first, then reads, learns, judges, and records."""
 
 import contextlib
 import dataclasses
@@ -13,7 +13,7 @@ import numpy as np
 
 from uvl_plugin.adapter import target, training
 from uvl_plugin.adapter.target import Target
-from uvl_plugin.backbones.base import Backbone, TrainableBackbone, backbones
+from uvl_plugin.backbones.base import Backbone, Encoder, TrainableBackbone, backbones
 from uvl_plugin.backbones.checkpoint import Checkpoint, checkpoint_path
 from uvl_plugin.backbones.choice import suitable_network
 from uvl_plugin.backbones.preprocess import Preprocess
@@ -25,17 +25,19 @@ from uvl_plugin.core.registry import Registry
 from uvl_plugin.core.timing import Stopwatch
 from uvl_plugin.engine.loaded import resolve_devices
 from uvl_plugin.media.images import read_image
-from uvl_plugin.media.sources import Source
+from uvl_plugin.media.sources import Reader, Source
 from uvl_plugin.training.augmentation.base import Augmentation, augmentations
 from uvl_plugin.training.augmentation.choice import suitable_augmentation
 from uvl_plugin.training.checkpoint import CheckpointWriter
 from uvl_plugin.training.distributed import is_follower
 from uvl_plugin.training.evidence import Figures
 from uvl_plugin.training.judge import judge
-from uvl_plugin.training.loop import Outcome, Task, storing, train_network
+from uvl_plugin.training.loop import storing, train_network
 from uvl_plugin.training.methods.base import Method, methods
 from uvl_plugin.training.recipe import Recipe
+from uvl_plugin.training.robustness import flips
 from uvl_plugin.training.split import Split, split_ids
+from uvl_plugin.training.task import Outcome, Task
 
 if TYPE_CHECKING:
     from uvl_plugin.adapter.target import SampleCollection
@@ -129,7 +131,7 @@ def train(
             sources = {name: list(plan.items.sources(ids)) for name, ids in parts.items()}
             task = plan.task(sources, {name: len(ids) for name, ids in parts.items()})
         _make_room(task, overwrite=overwrite)
-        if plan.split.tag:
+        if plan.split.tag and not is_follower():
             training.tag_parts(plan.items, parts)
         with watch.stage("train"):
             outcome = train_network(task, part(report, 0.02, 0.85))
@@ -174,6 +176,48 @@ def preview(
     preprocess = storing(chosen.untrained().network().preprocess, shown_as)
     images = np.stack([preprocess(image) for image in looked_at])
     return preview_png(images, shown_as, seed=seed)
+
+
+def robustness(
+    samples: "SampleCollection",
+    run_key: str,
+    *,
+    size: float = 0.03,
+    steps: int = 10,
+    n_images: int = 200,
+    seed: int = 0,
+    device: str = "auto",
+) -> dict[str, float]:
+    """How many images change their cluster when their pixels are disturbed.
+
+    Args:
+        samples: images, of which ``n_images`` are drawn.
+        run_key: of a clustering of this dataset.
+        size: how far each colour of each pixel may move, on a scale from 0 to 1.
+        steps: of the strongest attack.
+        seed: of the draw and the noise.
+        device: see :func:`uvl_plugin.embed`.
+
+    Returns:
+        Share of assignments that flip under ``"random"``, ``"fgsm"`` and ``"pgd"`` noise, see
+        :func:`uvl_plugin.training.robustness.flips`.
+
+    Raises:
+        DataError: if there is no such clustering, its vectors are not of a network, or no image
+            can be read.
+        SettingsError: if ``size`` is not within 0 and 1.
+    """
+    from uvl_plugin.adapter import model  # FiftyOne's models import torch: seconds
+
+    items = target.target(samples, _UNUSED)
+    labeller = model.labeller(items.dataset, run_key, device)
+    if not isinstance(labeller.encoder, Encoder):
+        raise DataError(f"No gradient can be had of the backbone of '{run_key}'.", "run_key")
+    ids = np.random.default_rng(seed).permutation(sorted(items.ids()))[:n_images].tolist()
+    images = [labeller.encoder.preprocess(image) for image in _read(items, ids)]
+    return flips(
+        labeller.encoder, labeller.clusters, np.array(images), size=size, steps=steps, seed=seed
+    )
 
 
 @dataclass(frozen=True)
@@ -297,16 +341,20 @@ def _sides(images: Sequence[np.ndarray]) -> list[int]:
 
 
 def _look(items: Target, ids: Sequence[str]) -> list[np.ndarray]:
-    """The first items that can be read, large ones reduced; bad files are reported when they are
-    trained with."""
+    """The first items that can be read, large ones reduced."""
     reader = partial(read_image, enough=lambda height, width: (_ENOUGH, _ENOUGH))
+    return _read(items, ids[:_LOOKED_AT], reader)
+
+
+def _read(items: Target, ids: Sequence[str], reader: Reader = read_image) -> list[np.ndarray]:
+    """Pixels of those items that can be read; bad files are reported where they matter."""
     found: list[Any] = []
-    for source in items.sources(ids[:_LOOKED_AT]):
+    for source in items.sources(ids):
         with contextlib.suppress(DataError):
             found += [pixels for _, pixels in source.read(reader)]
-    found = [pixels for pixels in found if isinstance(pixels, np.ndarray)][:_LOOKED_AT]
+    found = [pixels for pixels in found if isinstance(pixels, np.ndarray)][: len(ids)]
     if not found:
-        raise DataError(f"None of the first {len(ids[:_LOOKED_AT])} {items.unit} can be read.")
+        raise DataError(f"None of {len(ids)} {items.unit} can be read.")
     return found
 
 
@@ -316,7 +364,7 @@ def _make_room(task: Task, *, overwrite: bool) -> None:
         return
     writer = CheckpointWriter(task.name)
     card = writer.card()
-    if card is None or card["fingerprint"] == task.fingerprint() and not overwrite:
+    if card is None or card["fingerprint"] == task.fingerprint and not overwrite:
         return
     if not overwrite:
         asked = task.asked()

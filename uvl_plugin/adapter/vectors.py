@@ -163,7 +163,7 @@ def backbone_of(dataset: fo.Dataset, field: str) -> Backbone:
     """The backbone that made the vectors in ``field``.
 
     Raises:
-        DataError: if no record says so.
+        DataError: if no record says so, or it is not what it was then.
     """
     origin = origin_of(dataset, field)
     if "backbone" not in origin:
@@ -171,7 +171,14 @@ def backbone_of(dataset: fo.Dataset, field: str) -> Backbone:
             f"It is not known which backbone made the vectors in '{field}'; embed the samples "
             "with uvl.embed and cluster again."
         )
-    return backbones[origin["backbone"]].from_dict(origin["settings"])
+    backbone = backbones[origin["backbone"]].from_dict(origin["settings"])
+    if backbone.space != origin["space"]:  # a checkpoint can be trained again under its name
+        raise DataError(
+            f"The vectors in '{field}' were made by {origin['space']}, which has been replaced by "
+            f"{backbone.space}; embed the samples again with overwrite=True.",
+            "embeddings",
+        )
+    return backbone
 
 
 def without_vectors(samples: SampleCollection, field: str) -> SampleCollection:

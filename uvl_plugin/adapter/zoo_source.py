@@ -79,7 +79,8 @@ def _write_source(folder: Path, key: str, backbone: Backbone) -> None:
     new = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
     try:
         (new / "__init__.py").write_text(_ENTRY)
-        (new / _SETTINGS_FILE).write_text(_settings_text(backbone))
+        kept = {**_kept(backbone), "space": backbone.space}
+        (new / _SETTINGS_FILE).write_text(_json(kept))
         (new / "manifest.json").write_text(_json({"name": f"{_LOCAL}/{key}", "models": [entry]}))
         new.chmod(0o755)
         _move(new, folder)
@@ -127,7 +128,7 @@ def download_model(model_name: str, model_path: str) -> None:
             f"The settings of '{model_name}' are gone from '{model_path}'; make the similarity "
             "index that uses it again."
         )
-    Path(model_path).write_text(_settings_text(preset.backbone))
+    Path(model_path).write_text(_json(_kept(preset.backbone)))
 
 
 def load_model(model_name: str, model_path: str, device: str = "auto") -> "EmbeddingModel":
@@ -147,7 +148,13 @@ def load_model(model_name: str, model_path: str, device: str = "auto") -> "Embed
             f"'{model_path}' does not hold the settings of '{model_name}' ({error}); delete it, "
             "and make the similarity index that uses it again."
         ) from error
-    return EmbeddingModel(backbones[name].from_dict(settings).load(device))
+    backbone = backbones[name].from_dict(settings)
+    if kept.get("space", backbone.space) != backbone.space:
+        raise DataError(
+            f"'{model_name}' was {kept['space']}, which has been replaced by {backbone.space}; "
+            "embed the samples again, and make the similarity index that uses it again."
+        )
+    return EmbeddingModel(backbone.load(device))
 
 
 def resolve_input(model_name: str, ctx: "foo.ExecutionContext") -> "types.Property":
@@ -187,8 +194,8 @@ def _changed_settings(backbone: Backbone) -> str:
     return ", ".join(f"{name}={value}" for name, value in changed.items()) or "default settings"
 
 
-def _settings_text(backbone: Backbone) -> str:
-    return _json({"backbone": backbone.name, "settings": backbone.to_dict()})
+def _kept(backbone: Backbone) -> dict[str, Any]:
+    return {"backbone": backbone.name, "settings": backbone.to_dict()}
 
 
 def _json(content: dict) -> str:

@@ -17,7 +17,8 @@ from uvl_plugin.engine.threads import available_threads
 from uvl_plugin.media.sources import Source
 from uvl_plugin.training.evidence import Figures, measure
 from uvl_plugin.training.images import TrainingImages, drawn
-from uvl_plugin.training.loop import Task, storing
+from uvl_plugin.training.loop import storing
+from uvl_plugin.training.task import Task
 
 if TYPE_CHECKING:
     import torch
@@ -95,7 +96,7 @@ def _views(task: Task, sources: Sequence[Source]) -> Iterator[tuple[np.ndarray, 
 
 
 def _drawn_view(task: Task, pixels: "torch.Tensor", generator: "torch.Generator") -> np.ndarray:
-    views = task.augmentation(pixels.float().div(255), generator)
+    views = task.augmentation(pixels, generator)
     whole = views.mul(255).round().byte().expand(-1, 3, -1, -1)
     return whole.permute(0, 2, 3, 1).contiguous().numpy()
 

@@ -60,7 +60,10 @@ class Learner:
 
         self.method, self.augmentation, self.recipe = method, augmentation, recipe
         self._device, self._size = team.device, network.preprocess.size
-        self._frozen = freeze_all_but(network.module, recipe.trained_stages)
+        started_with = network.module
+        if recipe.head_dim is not None:  # the new head always learns
+            started_with = network.module.get_submodule("network")
+        self._frozen = freeze_all_but(started_with, recipe.trained_stages)
         self.dim = dimension(network)
         with seeded(recipe.seed):
             made = method.parts(network.module, self.dim, target_dim)
@@ -117,15 +120,14 @@ class Learner:
         Returns:
             The loss, detached.
         """
-        images = pixels.float().div_(255)
         views = self.method.views(
-            images, lambda images, area=None: self._view(images, generator, area)
+            pixels, lambda images, area=None: self._view(images, generator, area)
         )
         if self.recipe.adversarial:
-            views[0] = self._hardest(views, images, targets, generator)
+            views[0] = self._hardest(views, targets, generator)
         waits = contextlib.nullcontext() if last else _no_sync(self._shared)
         with waits:
-            loss = self._loss(self._shared, views, images, targets)
+            loss = self._loss(self._shared, views, targets)
             self._scaler.scale(loss / self.recipe.accumulate).backward()
         if last:
             self._advance()
@@ -138,10 +140,9 @@ class Learner:
         import torch
 
         self.parts.eval()
-        images = pixels.float().div_(255)
         with torch.inference_mode(), self._autocast():
             first, second = (
-                self.encoder(self._normalised(self._view(images, generator))).float().cpu().numpy()
+                self.encoder(self._normalised(self._view(pixels, generator))).float().cpu().numpy()
                 for _ in range(2)
             )
         return first, second
@@ -178,13 +179,12 @@ class Learner:
     def _hardest(
         self,
         views: "list[torch.Tensor]",
-        images: "torch.Tensor",
         targets: "torch.Tensor | None",
         generator: "torch.Generator",
     ) -> "torch.Tensor":
         return adversarial(
             views[0],
-            lambda first: self._loss(self._step, [first, *views[1:]], images, targets),
+            lambda first: self._loss(self._step, [first, *views[1:]], targets),
             size=self.recipe.adversarial,
             steps=self.recipe.adversarial_steps,
             generator=generator,
@@ -194,15 +194,10 @@ class Learner:
         self,
         step: "nn.Module",
         views: "list[torch.Tensor]",
-        images: "torch.Tensor",
         targets: "torch.Tensor | None",
     ) -> "torch.Tensor":
-        batch = Batch(
-            [self._normalised(view) for view in views],
-            _coloured(images),
-            targets,
-            self._done / self._steps,
-        )
+        normalised = [self._normalised(view) for view in views]
+        batch = Batch(normalised, targets, self._done / self._steps)
         with self._autocast():
             return step(batch)
 

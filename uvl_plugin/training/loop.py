@@ -1,120 +1,50 @@
 """The training of a checkpoint: epochs, a look at the validation part after each, and what is kept."""
 
-import dataclasses
-import hashlib
-import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uvl_plugin.backbones.base import Network, TrainableBackbone
-from uvl_plugin.backbones.checkpoint import Checkpoint, with_head
 from uvl_plugin.backbones.preprocess import Preprocess
 from uvl_plugin.backbones.weights import seeded
-from uvl_plugin.core.errors import Cancelled, DataError, SettingsError
-from uvl_plugin.core.packages import versions
+from uvl_plugin.core.errors import Cancelled, DataError
 from uvl_plugin.core.progress import Pace, Progress, part
 from uvl_plugin.engine.loaded import LoadedBackbone
 from uvl_plugin.engine.settings import Engine
 from uvl_plugin.engine.threads import available_threads
-from uvl_plugin.media.sources import Source
 from uvl_plugin.training.augmentation.base import Augmentation
 from uvl_plugin.training.checkpoint import CheckpointWriter
 from uvl_plugin.training.distributed import Team, run_together
 from uvl_plugin.training.images import TrainingImages, drawn
-from uvl_plugin.training.learner import Learner, dimension
-from uvl_plugin.training.methods.base import Method
+from uvl_plugin.training.learner import Learner
 from uvl_plugin.training.monitor import Epoch, Monitor, consistency, effective_rank, spread
-from uvl_plugin.training.recipe import Recipe
+from uvl_plugin.training.task import Outcome, Task, card_of, network_of
 
 if TYPE_CHECKING:
     import torch
 
 _MIB = 2**20
 _MOST_WATCHED = 1000  # images of the validation part that are looked at after each epoch
+_ENDED = ("finished", "collapsed", "diverged")
 _LARGER = 1.15  # images are kept larger than the network sees them, where views are cut out
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is trained on what. It can be pickled.
-
-    Attributes:
-        name: of the checkpoint.
-        backbone: the network to begin with.
-        method, augmentation, recipe: how.
-        sources: of the training part.
-        validation: sources of the validation part.
-        about: what else the card says: dataset, split.
-    """
-
-    name: str
-    backbone: TrainableBackbone
-    method: Method
-    augmentation: Augmentation
-    recipe: Recipe
-    sources: Sequence[Source]
-    validation: Sequence[Source] = ()
-    about: Mapping[str, Any] = field(default_factory=dict)
-
-    def asked(self) -> dict[str, Any]:
-        """Everything that decides what comes out, as JSON types."""
-        return {
-            "backbone": {"backbone": self.backbone.name, "settings": self.backbone.to_dict()},
-            "method": {"method": self.method.name, "settings": self.method.to_dict()},
-            "augmentation": {
-                "augmentation": self.augmentation.name,
-                "settings": self.augmentation.to_dict(),
-            },
-            "recipe": self.recipe.to_dict(),
-            **self.about,
-        }
-
-    def fingerprint(self) -> str:
-        """Equal for tasks that ask for the same."""
-        keys = sorted(key for source in self.sources for key in source.keys)
-        asked = json.dumps([self.asked(), keys], sort_keys=True)
-        return hashlib.sha256(asked.encode()).hexdigest()
-
-
-@dataclass
-class Outcome:
-    """What a training did.
-
-    Attributes:
-        state: ``"finished"``, ``"stopped"``, ``"collapsed"`` (all vectors the same) or
-            ``"diverged"`` (the loss is no number any more).
-        curve: one entry an epoch, those of an earlier, interrupted call included.
-        best: number of the epoch whose views found each other best.
-        warnings: what went wrong, each said once.
-        failures: file and reason by the id of each image that could not be read.
-        resumed: epochs that an earlier call had completed.
-        how: device, precision, batch size and so on.
-    """
-
-    state: str = "stopped"
-    curve: list[Epoch] = field(default_factory=list)
-    best: int = 0
-    warnings: list[str] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
-    resumed: int = 0
-    how: dict[str, Any] = field(default_factory=dict)
 
 
 def train_network(task: Task, progress: Progress) -> Outcome:
     """Trains a network and writes its checkpoint, epoch by epoch.
 
-    A training that was interrupted goes on behind its last complete epoch.
+    A training that was interrupted goes on behind its last complete epoch; one that has ended is
+    not repeated.
 
     Raises:
         DataError: if there are too few images or none can be read.
         SettingsError: if there is no such device.
         Cancelled: if ``progress`` raised it; the checkpoint then holds the best epoch so far.
     """
+    card = CheckpointWriter(task.name).card()
+    if card is not None and card["fingerprint"] == task.fingerprint and card["state"] in _ENDED:
+        return Outcome.from_card(card)
     return run_together(_train, task, task.recipe.device, progress)
 
 
@@ -144,11 +74,10 @@ def storing(preprocess: Preprocess, augmentation: Augmentation) -> Preprocess:
 class _Training:
     def __init__(self, task: Task, team: Team, progress: Progress):
         self._task, self._team, self._recipe = task, team, task.recipe
-        self._fingerprint = task.fingerprint()
         self.outcome = Outcome()
         self._writer = CheckpointWriter(task.name)
         with seeded(self._recipe.seed):
-            network = _network(task)
+            network = network_of(task)
         self._preprocess = network.preprocess
         self._images, self._watched = self._read(progress)
         n = len(self._images.ids)
@@ -208,12 +137,10 @@ class _Training:
     def end(self, state: str) -> None:
         """Writes what came out; of a training that was not finished, the best epoch."""
         self.outcome.state = state
-        if not self._team.leads:
-            return
-        if state == "finished":
+        if state == "finished" and self._team.leads:
             self._weights = self._writer.write_weights(self._learner.encoder)
         self._write_card(state)
-        if state == "finished":
+        if state == "finished" and self._team.leads:
             self._writer.drop_state()
 
     def _read(self, progress: Progress) -> "tuple[TrainingImages, TrainingImages | None]":
@@ -340,7 +267,7 @@ class _Training:
     def _state(self) -> dict[str, Any]:
         return {
             "learner": self._learner.state(),
-            "fingerprint": self._fingerprint,
+            "fingerprint": self._task.fingerprint,
             "curve": [entry.to_dict() for entry in self.outcome.curve],
             "warnings": self.outcome.warnings,
             "best": self.outcome.best,
@@ -350,7 +277,7 @@ class _Training:
 
     def _resume(self) -> None:
         state = self._writer.state()
-        if state is None or state["fingerprint"] != self._fingerprint:
+        if state is None or state["fingerprint"] != self._task.fingerprint:
             return
         self._learner.restore(state["learner"])
         self.outcome.curve = [Epoch.from_dict(entry) for entry in state["curve"]]
@@ -362,52 +289,12 @@ class _Training:
             self._monitor.after(entry)
 
     def _write_card(self, state: str) -> None:
-        if not self._team.leads:
-            return
-        task = self._task
-        architecture = task.backbone.untrained()
-        card: dict[str, Any] = {
-            "name": task.name,
-            "state": state,
-            **task.asked(),
-            "fingerprint": self._fingerprint,
-            "architecture": {
-                "backbone": architecture.name,
-                "settings": architecture.to_dict(),
-            },
-            "head_dims": _head_dims(task),
-            "preprocess": dataclasses.asdict(self._preprocess),
-            "licence": task.backbone.licence,
-            "how": self.outcome.how,
-            "curve": [entry.to_dict() for entry in self.outcome.curve],
-            "best_epoch": self.outcome.best,
-            "warnings": self.outcome.warnings,
-            "n_failed": len(self.outcome.failures),
-            "versions": versions(),
-        }
-        if self._weights is not None:
-            card["weights"] = self._weights
-        self._writer.write_card(card)
-
-
-def _network(task: Task) -> Network:
-    """The network to begin with, and its new head where it gets one."""
-    network = task.backbone.network()
-    head_dims = _head_dims(task) if task.recipe.head_dim is not None else None
-    return Network(with_head(network.module, head_dims), network.preprocess)
-
-
-def _head_dims(task: Task) -> list[int] | None:
-    """Lengths of the vectors before and after the head; None where there is none."""
-    before = task.backbone.card["head_dims"] if isinstance(task.backbone, Checkpoint) else None
-    if task.recipe.head_dim is None:
-        return before
-    if before is not None:
-        raise SettingsError(
-            f"{task.backbone.space} has a head already; leave head_dim empty.",
-            "head_dim",
-        )
-    return [dimension(task.backbone.untrained().network()), task.recipe.head_dim]
+        if self._team.leads:
+            self.outcome.state = state
+            card = card_of(self._task, self._preprocess, self.outcome)
+            if self._weights is not None:
+                card["weights"] = self._weights
+            self._writer.write_card(card)
 
 
 def _parts(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -13,17 +13,24 @@ def stages(module: "nn.Module") -> "list[nn.Module]":
     """The parts of a network that hold its parameters, in order.
 
     A part that holds more than half of the parameters and is a sequence of at least four parts
-    is taken apart, and so is one that holds nearly all: so a ResNet has its stem and four
-    stages, and a vision transformer one for each block.
+    is taken apart, and so is one that holds nearly all. A norm belongs to the stage before it. So
+    a ResNet has its stem and four stages, and a vision transformer its patches and one stage for
+    each block.
     """
+    from torch import nn
+
     total = _size(module)
-    found = []
+    found: list[nn.Module] = []
     for part in module.children():
-        share = _size(part) / max(total, 1)
+        if not _size(part):
+            continue
+        share = _size(part) / total
         sequence = len([child for child in part.children() if _size(child)]) >= _SEQUENCE
         if share > _NEARLY_ALL and _has_parts(part) or share > _MOST and sequence:
             found += stages(part)
-        elif _size(part):
+        elif found and not _has_matrices(part):
+            found[-1] = nn.ModuleList([found[-1], part])
+        else:
             found.append(part)
     return found or [module]
 
@@ -52,3 +59,7 @@ def _size(module: "nn.Module") -> int:
 
 def _has_parts(module: "nn.Module") -> bool:
     return any(_size(child) for child in module.children())
+
+
+def _has_matrices(module: "nn.Module") -> bool:
+    return any(parameter.ndim > 1 for parameter in module.parameters())

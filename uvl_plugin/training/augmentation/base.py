@@ -84,7 +84,7 @@ class Augmentation(Settings):
     grey_probability: float = setting(0.0, ge=0.0, le=1.0, help="Of taking all colour away.")
     blur_probability: float = setting(0.0, ge=0.0, le=1.0, help="Of blurring the image.")
     blur_sigma: float = setting(
-        0.009,
+        0.0089,
         ge=0.0,
         le=0.1,
         help="Greatest standard deviation of the blur, as share of the side.",

@@ -18,7 +18,7 @@ methods: "Registry[Method]" = Registry("training method", "uvl_plugin.training.m
 
 
 class Augment(Protocol):
-    """Images ``(n, channels, height, width)``, 0 to 1, to one random view of each."""
+    """Images ``(n, channels, height, width)``, uint8, to one random view of each, 0 to 1."""
 
     def __call__(
         self, images: "torch.Tensor", *, area: tuple[float, float] | None = None
@@ -35,13 +35,11 @@ class Batch:
 
     Attributes:
         views: as :meth:`Method.views` made them, normalised, each ``(n, 3, height, width)``.
-        images: the images without augmentation, 0 to 1, ``(n, 3, height, width)``.
         targets: the teacher's vector of each image, ``(n, dim)``; None where there is no teacher.
         done: the share of the steps that lie behind, 0 to 1, for schedules.
     """
 
     views: "list[torch.Tensor]"
-    images: "torch.Tensor"
     targets: "torch.Tensor | None" = None
     done: float = 0.0
 
@@ -78,7 +76,7 @@ class Method(Settings):
         """
 
     def views(self, images: "torch.Tensor", augment: Augment) -> "list[torch.Tensor]":
-        """The views of a batch of images ``(n, channels, height, width)``, 0 to 1: two each."""
+        """The views of a batch of images ``(n, channels, height, width)``, uint8: two each."""
         return [augment(images), augment(images)]
 
     @abstractmethod
