@@ -1,4 +1,5 @@
-"""The demo: 1,797 handwritten digits, explored in a database of its own and shown in the App."""
+"""The demo: a network learns from 1,797 handwritten digits without their labels; its clusters are
+shown in the App, with a database of their own."""
 
 import atexit
 import contextlib
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 
 DATASET = "uvl-digits"
 TRUTH = "label"
-NAME = "explore"
+NAME = "learned"  # explored with the network that was trained
+PIXELS = "pixels"  # clustered for comparison
+CHECKPOINT = "uvl-digits"
 _N_CLUSTERS = 10
 _WHITE = 16  # brightest value of scikit-learn's digits
-_DONE = "uvl_demo"  # in dataset.info, when the exploration is complete: seconds by stage
+_DONE = "uvl_demo"  # in dataset.info, when everything is complete: seconds by stage, evidence
 _ADDRESS = "127.0.0.1"
 _FIFTYONE = {  # read when FiftyOne is imported
     "FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS": "true",  # lets the App schedule jobs
@@ -35,10 +38,12 @@ _FIFTYONE = {  # read when FiftyOne is imported
 }
 _HELP = """
 The App is at http://{address}:{port} - in it:
-  - on the left, under LABELS, the arrow of {clusters} lists the clusters: tick one to see it
+  - on the left, under LABELS, the arrow of {clusters} lists the clusters: tick one to see it;
+    {pixels} has those of the bare pixels
   - the + beside 'Samples' opens the Embeddings panel: choose {map}, coloured by {clusters}.label
   - point at a picture and tick it, then click the magnifier: all pictures, the most similar first
-  - press ` and type 'Explore this dataset' for clusters of your own; Schedule works too
+  - the + beside 'Samples' also opens the Training panel: how the network learnt
+  - press ` and type 'Train a backbone' or 'Explore this dataset' for your own; Schedule works too
 Ctrl-C ends the demo; started again, it has everything that you made in it."""
 
 
@@ -65,7 +70,11 @@ def demo(folder: str | os.PathLike, *, app: bool, port: int) -> None:
     if app:
         port = _free_port(port)
     _end_by_signals()
-    os.environ.update(_FIFTYONE, FIFTYONE_MODEL_ZOO_DIR=str(folder / "models"))
+    os.environ.update(
+        _FIFTYONE,
+        FIFTYONE_MODEL_ZOO_DIR=str(folder / "models"),
+        UVL_CHECKPOINTS=str(folder / "checkpoints"),
+    )
     server = contextlib.ExitStack()
     atexit.register(server.close)  # before FiftyOne is imported, so after FiftyOne's own
     try:
@@ -154,6 +163,7 @@ def _is_explored(dataset: "fo.Dataset") -> bool:
         _DONE in dataset.info
         and dataset.has_run(names.run_key)
         and dataset.has_sample_field(names.clusters)
+        and dataset.has_sample_field(f"{PIXELS}_cluster")
         and all(dataset.has_brain_run(key) for key in (names.index_key, names.map_key))
     )
 
@@ -162,10 +172,23 @@ def _explore(dataset: "fo.Dataset") -> None:
     import fiftyone as fo
 
     import uvl_plugin as uvl
+    from uvl_plugin.training.evidence import table
 
     algorithm = uvl.KMeans(n_clusters=_N_CLUSTERS)
-    done = uvl.explore(dataset, NAME, algorithm=algorithm, overwrite=True)
-    dataset.info[_DONE] = done.seconds
+    trained = uvl.train(dataset, "simclr", name=CHECKPOINT, labels=TRUTH)
+    done = uvl.explore(
+        dataset, NAME, backbone=trained.checkpoint, algorithm=algorithm, overwrite=True
+    )
+    uvl.embed(dataset, "pixels", f"{PIXELS}_embedding")
+    uvl.cluster(
+        dataset, algorithm, embeddings=f"{PIXELS}_embedding", field=f"{PIXELS}_cluster",
+        run_key=PIXELS, overwrite=True,
+    )  # fmt: skip
+    dataset.info[_DONE] = {
+        "seconds": {**trained.seconds, **done.seconds},
+        "evidence": table(trained.evidence),
+        "parts": trained.parts,
+    }
     dataset.app_config.active_fields = fo.ActiveFields(paths=[done.names.clusters])
     dataset.app_config.color_scheme = fo.ColorScheme(color_by="value")
     dataset.save()
@@ -177,17 +200,28 @@ def _report(dataset: "fo.Dataset", folder: Path) -> str:
 
     clusters = Names.of(NAME).clusters
     sizes = dataset.count_values(f"{clusters}.label")
-    found = uvl.evaluate(dataset, clusters, ground_truth=TRUTH)
+    learned, pixels = (
+        uvl.evaluate(dataset, field, ground_truth=TRUTH)
+        for field in (clusters, f"{PIXELS}_cluster")
+    )
+    done = dataset.info[_DONE]
     width = max(len(name) for name in sizes)
     return "\n".join(
         [
             f"{len(dataset):,} handwritten digits, 8 x 8 pixels, in {folder}",
-            f"explored as {NAME!r}: pixels, then k-means; it has not seen the labels",
+            f"A compact CNN learnt from {done['parts']['train']:,} of them (SimCLR), k-means found",
+            f"{_N_CLUSTERS} clusters in its vectors; neither has seen the labels.",
             "",
             *(f"  {name:<{width}}  {sizes[name]:>5}" for name in sorted(sizes)),
             "",
-            f"agreement with the labels: {_scores(found)}",
-            f"seconds: {_seconds(dataset.info[_DONE])}",
+            "agreement of the clusters with the labels, all digits:",
+            f"  pixels   {_scores(pixels)}",
+            f"  learned  {_scores(learned)}",
+            "",
+            "did training help? figures of the validation part:",
+            done["evidence"],
+            "",
+            f"seconds: {_seconds(done['seconds'])}",
         ]
     )
 
@@ -208,7 +242,11 @@ def _serve(dataset: "fo.Dataset", folder: Path, port: int) -> None:
     with _worker(folder / "jobs.log"):
         with contextlib.redirect_stdout(io.StringIO()):  # FiftyOne's advice for remote servers
             session = fo.launch_app(dataset, remote=True, address=_ADDRESS, port=port)
-        names = {"clusters": Names.of(NAME).clusters, "map": Names.of(NAME).map_key}
+        names = {
+            "clusters": Names.of(NAME).clusters,
+            "map": Names.of(NAME).map_key,
+            "pixels": f"{PIXELS}_cluster",
+        }
         print(_HELP.format(address=_ADDRESS, port=port, **names), flush=True)
         try:
             session.wait(-1)
