@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 _PACKAGES = (
-    "torch", "torchvision", "timm", "fiftyone", "fiftyone-brain", "pillow", "simplejpeg"
+    "torch", "torchvision", "timm", "fiftyone", "fiftyone-brain", "pillow", "simplejpeg", "lightly"
 )  # fmt: skip
 
 
