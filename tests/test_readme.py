@@ -23,6 +23,7 @@ def untrained_downloads(monkeypatch):
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch, digit_files):
+    monkeypatch.setenv("UVL_CHECKPOINTS", str(tmp_path / "checkpoints"))
     for folder, files in (("photos", digit_files[::4]), ("new_photos", digit_files[1::20])):
         (tmp_path / folder).mkdir()
         for path, _ in files:
@@ -35,7 +36,7 @@ def test_the_lines_for_users_run(folders, untrained_downloads, capsys):
 
     names = {}
     usage = [block for block in BLOCKS if not block.startswith("# uvl_plugin/")]
-    assert len(usage) == 4
+    assert len(usage) == 5
     exec(usage[0], names)  # noqa: S102  our own README
     exec(usage[1], names)  # noqa: S102
     labels = [fo.Classification(label=path[-10]) for path in names["dataset"].values("filepath")]
@@ -53,27 +54,36 @@ def test_the_lines_for_users_run(folders, untrained_downloads, capsys):
     label = names["dataset"].first()["ground_truth"].detections[0]
     assert len(names["dataset"].exists("small")) == len(names["dataset"].exists("tiny")) == 50
     assert len(label["crop"]) == len(label["again"]) == 768
+    exec(usage[4], names)  # noqa: S102
+    assert len(names["dataset"].exists("learned")) == 50
+    assert capsys.readouterr().out.startswith("pixels")
     for name in ("dataset", "new"):
         names[name].delete()
 
 
-def test_the_files_to_add_keep_the_contract(digits, monkeypatch):
+def test_the_files_to_add_keep_the_contract(digits, monkeypatch, tmp_path):
     import uvl_plugin as uvl
     from uvl_plugin.backbones.base import backbones
     from uvl_plugin.clustering.base import clusterers
 
-    for registry in (backbones, clusterers):
+    from uvl_plugin.training.methods.base import methods
+
+    monkeypatch.setenv("UVL_CHECKPOINTS", str(tmp_path))
+    for registry in (backbones, clusterers, methods):
         registry.names()
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     files = [block for block in BLOCKS if block.startswith("# uvl_plugin/")]
-    assert len(files) == 2
+    assert len(files) == 3
     for block in files:
         exec(block, {"__name__": "added"})  # noqa: S102
     uvl.embed(digits, uvl.AverageColour(tiles=4), "colour")
     result = uvl.cluster(digits, uvl.Agglomerative(), embeddings="colour", run_key="added")
     assert result.n_clusters == 10
     assert len(digits.exists("cluster")) == 200
-    for name in ("AverageColour", "Agglomerative"):
+    trained = uvl.train(digits, "alignment", name="added", epochs=2, batch_size=32)
+    losses = [entry.loss for entry in trained.outcome.curve]
+    assert losses[1] < losses[0]
+    for name in ("AverageColour", "Agglomerative", "Alignment"):
         vars(uvl).pop(name, None)
 
 
