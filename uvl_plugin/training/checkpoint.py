@@ -100,9 +100,13 @@ class CheckpointWriter:
 
     def _write(self, name: str, data: "bytes | memoryview") -> None:
         handle, partial = tempfile.mkstemp(suffix=_PARTIAL, dir=self.folder)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).chmod(0o644)
-        os.replace(partial, self.folder / name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(partial).chmod(0o644)
+            os.replace(partial, self.folder / name)
+        except BaseException:  # a full disk, or ctrl-C
+            Path(partial).unlink(missing_ok=True)
+            raise

@@ -13,7 +13,7 @@ from uvl_plugin.core.errors import Cancelled, DataError
 from uvl_plugin.core.progress import Pace, Progress, part
 from uvl_plugin.engine.loaded import LoadedBackbone
 from uvl_plugin.engine.settings import Engine
-from uvl_plugin.engine.threads import available_threads
+from uvl_plugin.engine.threads import available_threads, library_threads
 from uvl_plugin.training.augmentation.base import Augmentation
 from uvl_plugin.training.checkpoint import CheckpointWriter
 from uvl_plugin.training.distributed import Team, run_together
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _MIB = 2**20
 _MOST_WATCHED = 1000  # images of the validation part that are looked at after each epoch
 _ENDED = ("finished", "collapsed", "diverged")
+_SMALL = 64  # pixels of a side
 _LARGER = 1.15  # images are kept larger than the network sees them, where views are cut out
 
 
@@ -55,7 +56,8 @@ def _train(task: Task, team: Team, progress: Progress) -> Outcome:
     with torch.random.fork_rng(devices=cuda):
         training = _Training(task, team, part(progress, 0.0, 0.1))
         try:
-            training.run(part(progress, 0.1, 1.0))
+            with library_threads(training.threads):
+                training.run(part(progress, 0.1, 1.0))
         except (Cancelled, KeyboardInterrupt):
             training.end("stopped")
             raise
@@ -117,6 +119,12 @@ class _Training:
         }
         self.outcome.warnings += self._monitor.before()
         self._resume()
+
+    @property
+    def threads(self) -> int:
+        """For one operation of torch: on small images many would wait for each other."""
+        small = self._preprocess.size <= _SMALL
+        return 1 if small else self._recipe.threads or available_threads()
 
     def run(self, progress: Progress) -> None:
         """Trains the epochs that are left."""

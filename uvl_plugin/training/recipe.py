@@ -77,7 +77,10 @@ class Recipe(Settings):
         help="What the network computes in. auto: half precision on a GPU.",
     )
     threads: int | None = setting(
-        None, ge=1, help="Processor threads that read images; empty: one for each core."
+        None,
+        ge=1,
+        help="Processor threads that read images, and that compute where there is no GPU; empty: one "
+        "for each core.",
     )
     memory: int = setting(
         2048,
