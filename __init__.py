@@ -1,4 +1,4 @@
-"""FiftyOne's entry to the plugin: makes ``uvl_plugin`` importable and registers the operators.
+"""FiftyOne's entry to the plugin: makes ``uvl_plugin`` importable and registers operators and panels.
 
 It is also the entry to a source of models, whose list is ``manifest.json``: FiftyOne copies
 this folder into its model zoo and asks this module for the functions in ``_ZOO``.
@@ -38,10 +38,10 @@ _make_importable()
 
 def register(plugin):
     """Called by FiftyOne with its plugin context."""
-    from .operators import OPERATORS
+    from .operators import OPERATORS, PANELS
 
-    for operator in OPERATORS:
-        plugin.register(operator)
+    for cls in (*OPERATORS, *PANELS):
+        plugin.register(cls)
 
 
 def __getattr__(name):

@@ -4,5 +4,8 @@ from .compute_clusters import ComputeClusters
 from .compute_embeddings import ComputeEmbeddings
 from .explore_dataset import ExploreDataset
 from .stop_job import StopJob
+from .train_backbone import TrainBackbone
+from .training_panel import TrainingPanel
 
-OPERATORS = (ComputeEmbeddings, ComputeClusters, ExploreDataset, StopJob)
+OPERATORS = (ComputeEmbeddings, ComputeClusters, ExploreDataset, TrainBackbone, StopJob)
+PANELS = (TrainingPanel,)

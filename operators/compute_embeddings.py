@@ -8,11 +8,10 @@ import uvl_plugin as uvl
 from uvl_plugin import api
 from uvl_plugin.adapter.failures import FAILED_TAG
 from uvl_plugin.adapter.target import image_slices, patch_fields
-from uvl_plugin.backbones.base import backbones
-from uvl_plugin.backbones.presets import DEFAULT, presets
+from uvl_plugin.backbones.presets import DEFAULT
 from uvl_plugin.engine.settings import Engine
 
-from ._forms import add_settings, choose, chosen, free_name, mark, settings_of
+from ._forms import add_settings, choose_backbone, chosen_backbone, free_name, mark, settings_of
 from ._jobs import JobOperator, run_job, show_message
 
 _WHOLE = "whole images"
@@ -30,8 +29,8 @@ class ComputeEmbeddings(JobOperator):
     def resolve_input(self, ctx):
         samples = ctx.target_view()
         inputs = types.Object()
-        choose(inputs, ctx, backbones, "backbone", DEFAULT, presets=presets)
-        _add_target(inputs, ctx)
+        choose_backbone(inputs, ctx, DEFAULT)
+        add_target(inputs, ctx, "What to embed")
         inputs.str(
             "field",
             default=_free_field(ctx),
@@ -66,14 +65,10 @@ class ComputeEmbeddings(JobOperator):
         )
 
     def _arguments(self, ctx):
-        patches_field = ctx.params.get("patches_field", _WHOLE)
-        slices = ctx.params.get("slices", _ALL_SLICES)
         return {
-            "backbone": chosen(ctx, backbones, "backbone", DEFAULT, presets),
+            "backbone": chosen_backbone(ctx, DEFAULT),
             "field": ctx.params.get("field") or _free_field(ctx),
-            "patches_field": None if patches_field == _WHOLE else patches_field,
-            "margin": ctx.params.get("margin") or 0.0,
-            "slices": None if slices == _ALL_SLICES else slices,
+            **target_arguments(ctx),
             "overwrite": ctx.params.get("overwrite", False),
         }
 
@@ -82,13 +77,13 @@ class ComputeEmbeddings(JobOperator):
         yield show_message(ctx, *embedded_message(result))
 
 
-def _add_target(inputs, ctx):
+def add_target(inputs, ctx, label):
     """Which slices, and whether the images or the objects in them; asked where there is a choice."""
     slices, objects = image_slices(ctx.dataset), patch_fields(ctx.dataset)
     if slices:
         inputs.enum("slices", [_ALL_SLICES, *slices], default=_ALL_SLICES, label="Slices")
     if objects:
-        inputs.enum("patches_field", [_WHOLE, *objects], default=_WHOLE, label="What to embed")
+        inputs.enum("patches_field", [_WHOLE, *objects], default=_WHOLE, label=label)
     if ctx.params.get("patches_field", _WHOLE) != _WHOLE:
         inputs.float(
             "margin",
@@ -96,6 +91,17 @@ def _add_target(inputs, ctx):
             label="Margin",
             description="Share of each object's width and height that is added around it.",
         )
+
+
+def target_arguments(ctx):
+    """What :func:`add_target` asked for, as the verbs take it."""
+    patches_field = ctx.params.get("patches_field", _WHOLE)
+    slices = ctx.params.get("slices", _ALL_SLICES)
+    return {
+        "patches_field": None if patches_field == _WHOLE else patches_field,
+        "margin": ctx.params.get("margin") or 0.0,
+        "slices": None if slices == _ALL_SLICES else slices,
+    }
 
 
 def _free_field(ctx):

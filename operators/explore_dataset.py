@@ -6,11 +6,10 @@ from fiftyone.operators import types
 
 import uvl_plugin as uvl
 from uvl_plugin import api
-from uvl_plugin.backbones.base import backbones
 from uvl_plugin.backbones.presets import presets
 from uvl_plugin.clustering.base import clusterers
 
-from ._forms import choose, chosen, free_name, mark
+from ._forms import choose, choose_backbone, chosen, chosen_backbone, free_name, mark
 from ._jobs import JobOperator, run_job, show_message
 from .compute_clusters import clustered_message
 from .compute_embeddings import embedded_message
@@ -36,15 +35,7 @@ class ExploreDataset(JobOperator):
             description="Stands in the names of the fields and keys, and before each cluster.",
         )
         settings = ctx.params.get("all_settings", False)
-        choose(
-            inputs,
-            ctx,
-            backbones,
-            "backbone",
-            _backbone(samples),
-            settings=settings,
-            presets=presets,
-        )
+        choose_backbone(inputs, ctx, _backbone(samples), settings=settings)
         choose(inputs, ctx, clusterers, "algorithm", _ALGORITHM, settings=settings)
         inputs.enum("map_method", list(api.MAP_METHODS), default="umap", label="Map")
         inputs.bool("overwrite", default=False, label="Overwrite an earlier exploration")
@@ -79,7 +70,7 @@ class ExploreDataset(JobOperator):
     def _arguments(self, ctx, samples):
         return {
             "name": ctx.params.get("name") or _free_name(ctx),
-            "backbone": chosen(ctx, backbones, "backbone", _backbone(samples), presets),
+            "backbone": chosen_backbone(ctx, _backbone(samples)),
             "algorithm": chosen(ctx, clusterers, "algorithm", _ALGORITHM),
             "map_method": ctx.params.get("map_method", "umap"),
             "overwrite": ctx.params.get("overwrite", False),

@@ -30,6 +30,7 @@ def start() -> Path:
         "FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS": "true",
         "FIFTYONE_DO_NOT_TRACK": "true",
         "FIFTYONE_SHOW_PROGRESS_BARS": "false",
+        "UVL_CHECKPOINTS": str(folder / "checkpoints"),
     }
     stack = contextlib.ExitStack()
     stack.callback(shutil.rmtree, folder, ignore_errors=True)

@@ -65,7 +65,6 @@ def test_the_files_to_add_keep_the_contract(digits, monkeypatch, tmp_path):
     import uvl_plugin as uvl
     from uvl_plugin.backbones.base import backbones
     from uvl_plugin.clustering.base import clusterers
-
     from uvl_plugin.training.methods.base import methods
 
     monkeypatch.setenv("UVL_CHECKPOINTS", str(tmp_path))

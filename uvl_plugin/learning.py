@@ -17,7 +17,7 @@ from uvl_plugin.backbones.base import Backbone, Encoder, TrainableBackbone, back
 from uvl_plugin.backbones.checkpoint import Checkpoint, checkpoint_path
 from uvl_plugin.backbones.choice import suitable_network
 from uvl_plugin.backbones.preprocess import Preprocess
-from uvl_plugin.backbones.presets import resolve_backbone
+from uvl_plugin.backbones.presets import presets, resolve_backbone
 from uvl_plugin.core.errors import DataError, SettingsError
 from uvl_plugin.core.packages import check_installed, versions
 from uvl_plugin.core.progress import Progress, part, shown
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 _UNUSED = "embedding"  # a target wants a name for its vectors; training writes none
 _LISTED_FAILURES = 1000
+_SHOWN = 16  # images in a preview
 _ENOUGH = 128  # pixels of a side, to see whether an image is small
 _LOOKED_AT = 20  # images, to see how large they are and whether they have colours
 
@@ -137,6 +138,7 @@ def train(
             outcome = train_network(task, part(report, 0.02, 0.85))
         with watch.stage("judge"):
             evidence = judge(task, sources, plan.labels(), part(report, 0.85, 1.0))
+        _keep_evidence(task, evidence)
         result = TrainingResult(
             Checkpoint(name), outcome, task.about["parts"], evidence, watch.seconds
         )
@@ -174,7 +176,7 @@ def preview(
     chosen = _network_for(backbone, looked_at)
     shown_as = _augmentation_of(augmentation, looked_at)
     preprocess = storing(chosen.untrained().network().preprocess, shown_as)
-    images = np.stack([preprocess(image) for image in looked_at])
+    images = np.stack([preprocess(image) for image in looked_at[:_SHOWN]])
     return preview_png(images, shown_as, seed=seed)
 
 
@@ -282,11 +284,15 @@ def check_train(
     items = target.target(
         samples, _UNUSED, patches_field=patches_field, margin=margin, slices=slices
     )  # fmt: skip
-    checkpoint_path(name)
+    _check_name(name)
     split = split or Split()
-    for field in (labels, split.stratify, split.group):
+    for argument, field in (
+        ("labels", labels),
+        ("stratify", split.stratify),
+        ("group", split.group),
+    ):
         if field:
-            items.check_field(field)
+            items.check_field(field, argument)
     how = Recipe.from_dict(recipe)
     resolve_devices(how.device)
     chosen = _resolved(method, methods, "method")
@@ -296,6 +302,16 @@ def check_train(
     network.check()
     views = _augmentation_of(augmentation, looked_at)
     return Plan(items, name, network, chosen, views, how, split, labels)
+
+
+def _check_name(name: str) -> None:
+    """Refuses what cannot be the name of a folder, or names another backbone already."""
+    checkpoint_path(name)
+    if name in presets or name in backbones:
+        raise SettingsError(
+            f"'{name}' is the name of a backbone already; choose another for the checkpoint.",
+            "name",
+        )
 
 
 def _resolved(given: Any, registry: Registry, what: str) -> Any:
@@ -375,6 +391,13 @@ def _make_room(task: Task, *, overwrite: bool) -> None:
             "name",
         )
     writer.clear()
+
+
+def _keep_evidence(task: Task, evidence: Sequence[Figures]) -> None:
+    writer = CheckpointWriter(task.name)
+    card = writer.card()
+    if card is not None and not is_follower():
+        writer.write_card({**card, "evidence": [figures.to_dict() for figures in evidence]})
 
 
 def _record(items: Target, task: Task, result: TrainingResult) -> None:

@@ -75,6 +75,7 @@ def test_the_run_record_says_what_was_asked_and_what_came_out(digits):
     assert config.asked["split"]["stratify"] == "label"
     assert config.asked["dataset"] == digits.name
     assert [entry["epoch"] for entry in config.curve] == [1, 2]
+    assert config.evidence == read_card("digits")["evidence"]
     assert len(config.evidence) == 3
     assert config.seconds["train"] > 0
     assert "lightly" in config.versions
@@ -194,6 +195,7 @@ def test_search_by_a_trained_network_works_in_the_app(digits):
     ("changes", "error", "message"),
     [
         ({"name": "../digits"}, uvl.SettingsError, "cannot be the name of a checkpoint"),
+        ({"name": "pixels"}, uvl.SettingsError, "is the name of a backbone already"),
         ({"method": "simclear"}, uvl.UVLError, "Did you mean 'simclr'?"),
         ({"method": uvl.KMeans()}, uvl.SettingsError, "method must be one of"),
         ({"backbone": uvl.Pixels()}, uvl.SettingsError, "Pixels has no network that can be"),

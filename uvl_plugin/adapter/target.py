@@ -69,9 +69,9 @@ class Images:
         """The sample of each item."""
         return list(keys)
 
-    def check_field(self, field: str) -> None:
+    def check_field(self, field: str, argument: str) -> None:
         """Raises :class:`DataError` unless :meth:`values` could read the field."""
-        plain_path(self.samples, field)
+        plain_path(self.samples, field, argument)
 
     def values(self, field: str) -> dict[str, Any]:
         """A plain value, or the label of a ``Classification``, by the id of each item.
@@ -173,10 +173,10 @@ class Patches:
         """The sample that holds an item."""
         return self._sample_of[key]
 
-    def check_field(self, field: str) -> None:
+    def check_field(self, field: str, argument: str) -> None:
         """Raises :class:`DataError` unless :meth:`values` could read the field."""
         if self.samples.get_field(f"{self._labels}.{field}") is None:
-            plain_path(self.samples, field)
+            plain_path(self.samples, field, argument)
 
     def values(self, field: str) -> dict[str, Any]:
         """A plain value by the id of each item: an attribute of the labels, such as ``label``, or
@@ -291,21 +291,25 @@ def patch_fields(samples: SampleCollection) -> list[str]:
     return [name for name, field in schema.items() if field.document_type in kinds]
 
 
-def plain_path(samples: SampleCollection, field: str) -> str:
+def plain_path(samples: SampleCollection, field: str, argument: str | None = None) -> str:
     """The path of a field's plain value: of a ``Classification`` that of its label.
+
+    Args:
+        argument: that named the field, for the error.
 
     Raises:
         DataError: if there is no such field, or it is of another kind.
     """
     existing = samples.get_field(field)
     if existing is None:
-        raise DataError(f"'{dataset_of(samples).name}' has no field '{field}'.")
+        raise DataError(f"'{dataset_of(samples).name}' has no field '{field}'.", argument)
     if getattr(existing, "document_type", None) is fo.Classification:
         return f"{field}.label"
     if isinstance(existing, _PLAIN):
         return field
     raise DataError(
-        f"'{field}' must be a Classification or a field of plain values, and is {existing}."
+        f"'{field}' must be a Classification or a field of plain values, and is {existing}.",
+        argument,
     )
 
 

@@ -26,7 +26,7 @@ _SEEDS = 3
 _NEIGHBOURS = 20
 _PROBE_STEPS = 1_000
 
-_ROWS = {  # figure: what a person reads
+FIGURES = {  # what a person reads
     "consistency": "finds itself under augmentation",
     "silhouette": "silhouette of clusters",
     "stability": "agreement between seeds (ARI)",
@@ -132,7 +132,7 @@ def table(found: list[Figures]) -> str:
     """The figures side by side, one column a space, as text."""
     rows = [
         (text, [getattr(figures, name) for figures in found])
-        for name, text in _ROWS.items()
+        for name, text in FIGURES.items()
         if any(getattr(figures, name) is not None for figures in found)
     ]
     width = max((len(text) for text, _ in rows), default=0)
