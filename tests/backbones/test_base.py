@@ -1,3 +1,4 @@
+import dataclasses
 import importlib
 import pkgutil
 
@@ -6,11 +7,14 @@ import pytest
 import torch
 
 import uvl_plugin.backbones
-from uvl_plugin.backbones.base import Backbone, Encoder, resolve_device
+from uvl_plugin.backbones.base import Backbone, Encoder, TrainableBackbone, resolve_device
+from uvl_plugin.backbones.checkpoint import Checkpoint
+from uvl_plugin.backbones.compact import CompactCNN
 from uvl_plugin.backbones.preprocess import Preprocess
 from uvl_plugin.core.errors import SettingsError
 
 SMALL = {  # settings that download nothing, and a network that is quickly built
+    "checkpoint": {"checkpoint": "small"},  # which save_checkpoint writes
     "open_clip": {"model": "ViT-S-32-alt", "pretrained": "untrained"},
     "timm": {"model": "vit_tiny_patch16_224", "weights": "untrained", "input_size": 32},
     "torchvision": {"model": "shufflenet_v2_x0_5", "weights": "untrained"},
@@ -23,12 +27,15 @@ def families() -> dict[str, type[Backbone]]:
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
     classes = [
-        cls for cls in Backbone.__subclasses__() if cls.__module__.startswith(package.__name__)
+        cls
+        for cls in (*Backbone.__subclasses__(), *TrainableBackbone.__subclasses__())
+        if cls.__module__.startswith(package.__name__) and cls is not TrainableBackbone
     ]
     return {cls.name: cls for cls in classes}
 
 
 FAMILIES = families()
+TRAINABLE = [name for name, cls in FAMILIES.items() if issubclass(cls, TrainableBackbone)]
 
 
 def noise(*shape) -> np.ndarray:
@@ -84,14 +91,22 @@ def test_the_buffer_holds_what_the_preprocessing_gives():
     assert encoder.encode(buffer).shape == (2, 48)
 
 
-@pytest.fixture(scope="module")
-def encoders() -> dict[str, Encoder]:
-    return {name: cls(**SMALL.get(name, {})).load("cpu") for name, cls in FAMILIES.items()}
+def small(name) -> Backbone:
+    return FAMILIES[name](**SMALL.get(name, {}))
+
+
+@pytest.fixture(autouse=True)
+def small_checkpoint(save_checkpoint):
+    save_checkpoint("small", CompactCNN(input_size=16))
+
+
+@pytest.fixture
+def encoder(name) -> Encoder:
+    return small(name).load("cpu")
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_encoders_keep_the_contract(name, encoders):
-    encoder = encoders[name]
+def test_encoders_keep_the_contract(encoder):
     size = encoder.preprocess.size
     images = [encoder.preprocess(noise(50 + i, 70, 3)) for i in range(3)]
     assert all(image.shape == (size, size, 3) and image.dtype == np.uint8 for image in images)
@@ -106,8 +121,7 @@ def test_encoders_keep_the_contract(name, encoders):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_text_vectors_are_as_long_as_image_vectors(name, encoders):
-    encoder = encoders[name]
+def test_text_vectors_are_as_long_as_image_vectors(name, encoder):
     if encoder.embed_texts is None:
         assert name != "open_clip"
         return
@@ -118,13 +132,63 @@ def test_text_vectors_are_as_long_as_image_vectors(name, encoders):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_equal_settings_are_one_space_and_others_another(name):
-    cls = FAMILIES[name]
-    spaces = {cls().space, cls(**cls().to_dict()).space}
+def test_equal_settings_are_one_space_and_others_another(name, save_checkpoint):
+    backbone = small(name)
+    spaces = {backbone.space, type(backbone).from_dict(backbone.to_dict()).space}
     assert len(spaces) == 1
-    changed = next(spec for spec in cls.specs() if spec.kind is int and not spec.optional)
-    assert cls(**{changed.name: changed.default + 1}).space not in spaces
+    assert other(backbone, save_checkpoint).space not in spaces
+
+
+def other(backbone, save_checkpoint) -> Backbone:
+    """The same with one setting changed."""
+    if isinstance(backbone, Checkpoint):
+        save_checkpoint("other", CompactCNN(input_size=16))  # the same weights, another name
+        return Checkpoint("other")
+    numbers = (spec for spec in backbone.specs() if spec.kind is int and not spec.optional)
+    changed = next(numbers).name
+    return dataclasses.replace(backbone, **{changed: getattr(backbone, changed) + 1})
 
 
 def test_spaces_of_different_backbones_differ():
-    assert len({cls().space for cls in FAMILIES.values()}) == len(FAMILIES)
+    assert len({small(name).space for name in FAMILIES}) == len(FAMILIES)
+
+
+def test_all_but_pixels_and_text_towers_can_be_trained():
+    assert set(TRAINABLE) == {"checkpoint", "compact_cnn", "timm", "torchvision"}
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_networks_to_train_keep_the_contract(name):
+    backbone = small(name)
+    network = backbone.network()
+    assert all(weight.requires_grad for weight in network.module.parameters())
+    assert {tensor.device.type for tensor in network.module.state_dict().values()} == {"cpu"}
+    side = network.preprocess.size
+    vectors = network.module.train()(torch.randn(2, 3, side, side))
+    assert vectors.ndim == 2
+    vectors.square().sum().backward()
+    assert all(weight.grad is not None for weight in network.module.parameters())
+    assert backbone.licence
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_the_architecture_is_the_same_without_what_was_learnt(name):
+    backbone = small(name)
+    architecture = backbone.untrained()
+    assert not architecture.pretrained
+    assert backbone.pretrained is (name == "checkpoint")
+    assert architecture.untrained() == architecture
+    assert type(architecture).from_dict(architecture.to_dict()) == architecture
+    one, same = (made.network().module.state_dict() for made in (backbone, architecture))
+    assert {key: value.shape for key, value in one.items()} == {
+        key: value.shape for key, value in same.items()
+    }
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_an_encoder_leaves_no_trace_in_the_next_network(name):
+    backbone = small(name)
+    before = backbone.network().module.state_dict()
+    backbone.load("cpu")
+    after = backbone.network().module.state_dict()
+    assert all(torch.equal(after[key], value) for key, value in before.items())

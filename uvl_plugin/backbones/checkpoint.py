@@ -47,6 +47,7 @@ class Checkpoint(TrainableBackbone):
 
     @property
     def space(self) -> str:
+        self.check()
         # a network that is trained again under its old name gives other vectors
         return f"{self.name} {self.checkpoint} {self.card['weights']['sha256'][:16]}"
 
@@ -124,8 +125,9 @@ def read_card(name: str) -> dict[str, Any]:
     Raises:
         DataError: if there is no such checkpoint, or its card is damaged.
     """
+    folder = checkpoint_path(name)
     try:
-        return json.loads((checkpoint_path(name) / CARD).read_text())
+        return json.loads((folder / CARD).read_text())
     except FileNotFoundError as error:
         known = checkpoint_names()
         nearest = difflib.get_close_matches(name, known, n=1)
@@ -138,7 +140,7 @@ def read_card(name: str) -> dict[str, Any]:
     except ValueError as error:
         raise DataError(
             f"The card of the checkpoint '{name}' is damaged ({error}); delete the folder "
-            f"{checkpoint_path(name)} and train again.",
+            f"{folder} and train again.",
             "checkpoint",
         ) from error
 
