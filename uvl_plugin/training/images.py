@@ -1,8 +1,10 @@
 """The images that a network is trained on: read once where they fit in memory, else in each epoch."""
 
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -15,6 +17,8 @@ from uvl_plugin.media.sources import Reader, Source
 
 if TYPE_CHECKING:
     import torch
+
+T = TypeVar("T")
 
 _PAGE = 256  # images that are read at a time
 
@@ -164,3 +168,13 @@ def drawn(sources: Sequence[Source], n: int, seed: int) -> list[Source]:
     wanted = set(np.random.default_rng(seed).permutation(keys)[:n].tolist())
     parts = ((source, [key for key in source.keys if key in wanted]) for source in sources)
     return [_PartOf(source, keys) for source, keys in parts if keys]
+
+
+def ahead(items: Iterable[T], n: int = 2) -> Iterator[T]:
+    """The same items, of which up to ``n`` are made by another thread before they are asked for."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1, thread_name_prefix="uvl-ahead") as thread:
+        made = deque(thread.submit(next, iterator, end) for _ in range(n))
+        while (item := made.popleft().result()) is not end:
+            made.append(thread.submit(next, iterator, end))
+            yield cast("T", item)

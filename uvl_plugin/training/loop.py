@@ -17,7 +17,7 @@ from uvl_plugin.engine.threads import available_threads, library_threads
 from uvl_plugin.training.augmentation.base import Augmentation
 from uvl_plugin.training.checkpoint import CheckpointWriter
 from uvl_plugin.training.distributed import Team, run_together
-from uvl_plugin.training.images import TrainingImages, drawn
+from uvl_plugin.training.images import TrainingImages, ahead, drawn
 from uvl_plugin.training.learner import Learner
 from uvl_plugin.training.monitor import Epoch, Monitor, consistency, effective_rank, spread
 from uvl_plugin.training.task import Outcome, Task, card_of, network_of
@@ -81,7 +81,8 @@ class _Training:
         with seeded(self._recipe.seed):
             network = network_of(task)
         self._preprocess = network.preprocess
-        self._images, self._watched = self._read(progress)
+        self._images, self._watched = self._read(part(progress, 0.0, 0.5))
+        self._targets, target_dim = self._teach(part(progress, 0.5, 1.0))
         n = len(self._images.ids)
         self._batch_size = self._recipe.batch_size_for(n)
         if n < 2 * team.size or self._batch_size < 2 * team.size:
@@ -92,7 +93,6 @@ class _Training:
         self._n_batches = n // self._batch_size
         self._accumulate = min(self._recipe.accumulate, self._n_batches)
         rate = self._recipe.learning_rate_for(self._batch_size, pretrained=task.backbone.pretrained)
-        self._targets, target_dim = self._teach(progress)
         self._learner = Learner(
             network, task.method, task.augmentation, self._recipe, team,
             target_dim=target_dim, rate=rate,
@@ -172,7 +172,7 @@ class _Training:
         teacher = self._task.method.teacher()
         if teacher is None:
             return {}, 0
-        progress(1.0, f"loading the teacher, {teacher.label}")
+        progress(0.0, f"loading the teacher, {teacher.label}")
         loaded = LoadedBackbone(teacher, Engine(device=str(self._team.device)))
         wanted = set(self._images.ids)
         found: dict[str, np.ndarray] = {}
@@ -183,7 +183,7 @@ class _Training:
                 for key, vector in chunk.vectors.items()
                 if key in wanted
             }
-            progress(1.0, f"asked the teacher about {pace.said(len(found))}")
+            progress(len(found) / len(wanted), f"asked the teacher about {pace.said(len(found))}")
         self._images.leave_out(wanted - found.keys())
         self.outcome.failures |= dict.fromkeys(wanted - found.keys(), "the teacher gave no vector")
         return found, loaded.encoder.dim
@@ -197,7 +197,7 @@ class _Training:
         batches = self._order(epoch)
         total = torch.zeros((), device=self._team.device)
         pace = Pace(len(batches) * self._batch_size)
-        for number, (ids, pixels) in enumerate(self._images.batches(batches), start=1):
+        for number, (ids, pixels) in enumerate(self._loaded(batches), start=1):
             total += self._learner.learn(
                 pixels.to(self._team.device, non_blocking=True),
                 self._targets_of(ids),
@@ -208,6 +208,13 @@ class _Training:
             progress(number / len(batches), f"{self._said(epoch)}: {seen}")
         self.outcome.failures |= self._images.failures
         return float(total / len(batches))
+
+    def _loaded(self, batches: list[list[str]]) -> "Iterator[tuple[list[str], torch.Tensor]]":
+        """The images of each batch; for a GPU they are made ready while it computes."""
+        found = self._images.batches(batches)
+        if self._team.device.type != "cuda":
+            return found
+        return ahead((ids, pixels.pin_memory()) for ids, pixels in found)
 
     def _said(self, epoch: int) -> str:
         said = f"epoch {epoch} of {self._recipe.epochs}"
