@@ -196,7 +196,7 @@ def test_evaluate_leaves_out_samples_that_lack_either(embedded):
     assert found.n_items == 140
     with pytest.raises(uvl.DataError, match="has no field 'nope'"):
         uvl.evaluate(embedded, "cluster", ground_truth="nope")
-    with pytest.raises(uvl.DataError, match="must be a Classification or a text field"):
+    with pytest.raises(uvl.DataError, match="must be a Classification or a field of plain values"):
         uvl.evaluate(embedded, "cluster", ground_truth="emb")
     with pytest.raises(uvl.DataError, match="nothing to compare"):
         uvl.evaluate(embedded.skip(150), "cluster", ground_truth="label")

@@ -21,7 +21,8 @@ class CompactCNN(TrainableBackbone):
     """Convolutions of stride 2, each with batch norm and ReLU, and the mean over the picture.
 
     The first block has ``width`` channels and each later one twice as many, up to four times
-    ``width``; the last has ``dim``. There are as many as bring the picture down to 2 to 3 pixels.
+    ``width``; the last has ``dim``. There are as many as bring the picture down to 2 or 3 pixels,
+    at most six.
     Its weights are random until it is trained.
     """
 

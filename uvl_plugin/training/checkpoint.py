@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uvl_plugin.backbones.checkpoint import CARD, checkpoint_path
-from uvl_plugin.core.errors import UVLError
+from uvl_plugin.core.errors import DataError, UVLError
 
 if TYPE_CHECKING:
     import torch
@@ -59,8 +59,8 @@ class CheckpointWriter:
         """Replaces the card, and deletes weights that it does not name."""
         self._write(CARD, (json.dumps(card, indent=1) + "\n").encode())
         named = card.get("weights", {}).get("file")
-        for file in self.folder.glob("*.safetensors"):
-            if file.name != named:
+        for file in [*self.folder.glob("*.safetensors"), *self.folder.glob(f"*{_PARTIAL}")]:
+            if file.name != named:  # partial files are of a process that was killed
                 file.unlink(missing_ok=True)
 
     def write_weights(self, encoder: "torch.nn.Module") -> dict[str, str]:
@@ -84,7 +84,14 @@ class CheckpointWriter:
         file = self.folder / _STATE
         if not file.exists():
             return None
-        return torch.load(file, map_location="cpu", weights_only=True)
+        try:
+            return torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch's readers raise almost anything on damaged files
+            raise DataError(
+                f"'{file}', from which training would go on, is damaged; delete it, or pass "
+                "overwrite=True to train anew.",
+                "name",
+            ) from error
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Keeps tensors, numbers and texts, by name and nested."""

@@ -95,7 +95,7 @@ class Learner:
         """Of the next step."""
         return float(self._schedule.get_last_lr()[0])
 
-    def start_epoch(self) -> None:
+    def to_training_mode(self) -> None:
         """To training mode; what is frozen stays in evaluation mode."""
         self.parts.train()
         for frozen in self._frozen:
@@ -124,7 +124,9 @@ class Learner:
             pixels, lambda images, area=None: self._view(images, generator, area)
         )
         if self.recipe.adversarial:
+            self.parts.eval()  # the search must not move what batch norms know of the images
             views[0] = self._hardest(views, targets, generator)
+            self.to_training_mode()
         waits = contextlib.nullcontext() if last else _no_sync(self._shared)
         with waits:
             loss = self._loss(self._shared, views, targets)

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,6 +93,7 @@ class _Training:
             )
         self._n_batches = n // self._batch_size
         self._accumulate = min(self._recipe.accumulate, self._n_batches)
+        self._recipe = replace(self._recipe, accumulate=self._accumulate)
         rate = self._recipe.learning_rate_for(self._batch_size, pretrained=task.backbone.pretrained)
         self._learner = Learner(
             network, task.method, task.augmentation, self._recipe, team,
@@ -193,7 +195,7 @@ class _Training:
 
         generator = _generator(self._team.device, self._recipe.seed, epoch, self._team.rank)
         torch.manual_seed(_mixed(self._recipe.seed, epoch, self._team.rank))
-        self._learner.start_epoch()
+        self._learner.to_training_mode()
         batches = self._order(epoch)
         total = torch.zeros((), device=self._team.device)
         pace = Pace(len(batches) * self._batch_size)

@@ -40,7 +40,7 @@ class Recipe(Settings):
         0.1, ge=0.0, le=1.0, help="Share of the steps in which the learning rate rises."
     )
     clip_norm: float | None = setting(
-        None, ge=0.0, label="Gradient clipping", help="Greatest norm of the gradient; empty: any."
+        None, ge=1e-6, label="Gradient clipping", help="Greatest norm of the gradient; empty: any."
     )
     trained_stages: int | None = setting(
         None,
