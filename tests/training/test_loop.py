@@ -251,6 +251,18 @@ def test_views_of_one_image_come_together(make_task):
     assert np.mean(losses[-3:]) < np.mean(losses[:3]) - 0.2
 
 
+def test_batch_norms_of_learnt_weights_keep_their_statistics(make_task):
+    train_network(make_task("first", epochs=1), silent)
+    for statistics, same in (("auto", True), ("still", True), ("moving", False)):
+        task = make_task(
+            statistics, backbone=Checkpoint("first"), epochs=1, norm_statistics=statistics
+        )
+        train_network(task, silent)
+        before, after = (weights(name)["0.1.running_mean"] for name in ("first", statistics))
+        assert torch.equal(before, after) == same
+        assert not torch.equal(weights("first")["0.0.weight"], weights(statistics)["0.0.weight"])
+
+
 def test_adversarial_views_and_accumulated_batches_run(make_task):
     outcome = train_network(make_task(epochs=1, adversarial=0.03, accumulate=2), silent)
     assert outcome.state == "finished"

@@ -37,6 +37,7 @@ class Learner:
         target_dim: length of the teacher's vectors; 0 where there is no teacher.
         steps: of the optimiser, in the whole training.
         rate: highest learning rate.
+        keeps_norms: whether the network's batch norms keep their statistics.
 
     Attributes:
         dim: length of the network's vectors.
@@ -54,6 +55,7 @@ class Learner:
         target_dim: int,
         steps: int,
         rate: float,
+        keeps_norms: bool = False,
     ):
         import torch
         from torch import nn
@@ -63,6 +65,7 @@ class Learner:
         started_with = network.module
         if recipe.head_dim is not None:  # the new head always learns
             started_with = network.module.get_submodule("network")
+        self._keeps_norms = keeps_norms
         self._frozen = freeze_all_but(started_with, recipe.trained_stages)
         self.dim = dimension(network)
         with seeded(recipe.seed):
@@ -96,10 +99,16 @@ class Learner:
         return float(self._schedule.get_last_lr()[0])
 
     def to_training_mode(self) -> None:
-        """To training mode; what is frozen stays in evaluation mode."""
+        """To training mode; what is frozen stays in evaluation mode, and so do batch norms that
+        keep their statistics."""
+        from torch.nn.modules.batchnorm import _BatchNorm
+
         self.parts.train()
         for frozen in self._frozen:
             frozen.eval()
+        for part in self.encoder.modules() if self._keeps_norms else ():
+            if isinstance(part, _BatchNorm):
+                part.eval()
 
     def learn(
         self,

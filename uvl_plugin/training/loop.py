@@ -98,6 +98,7 @@ class _Training:
         self._learner = Learner(
             network, task.method, task.augmentation, self._recipe, team,
             target_dim=target_dim, rate=rate,
+            keeps_norms=self._recipe.keeps_norms(pretrained=task.backbone.pretrained),
             steps=self._recipe.epochs * (self._n_batches // self._accumulate),
         )  # fmt: skip
         self._monitor = Monitor(

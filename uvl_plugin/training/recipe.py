@@ -48,6 +48,13 @@ class Recipe(Settings):
         help="Only the last so many stages of the network learn, the others stay frozen; 0: only "
         "the new head; empty: all.",
     )
+    norm_statistics: str = setting(
+        "auto",
+        choices=("auto", "moving", "still"),
+        label="Batch norms",
+        help="still: they keep the means and deviations that the network came with; moving: they "
+        "learn those of the batches. auto: still for learnt weights.",
+    )
     head_dim: int | None = setting(
         None,
         ge=2,
@@ -108,6 +115,10 @@ class Recipe(Settings):
             return min(self.batch_size, n)
         fitting = 1 << max(1, n // _BATCHES).bit_length() - 1
         return min(n, max(_SMALLEST_BATCH, min(_LARGEST_BATCH, fitting)))
+
+    def keeps_norms(self, *, pretrained: bool) -> bool:
+        """Whether batch norms keep their statistics."""
+        return self.norm_statistics == "still" or (self.norm_statistics == "auto" and pretrained)
 
     def learning_rate_for(self, batch_size: int, *, pretrained: bool) -> float:
         """The highest learning rate."""
