@@ -136,12 +136,12 @@ def train(
             training.tag_parts(plan.items, parts)
         with watch.stage("train"):
             outcome = train_network(task, part(report, 0.02, 0.85))
-        with watch.stage("judge"):
-            evidence = judge(task, sources, plan.labels(), part(report, 0.85, 1.0))
-        _keep_evidence(task, evidence)
-        result = TrainingResult(
-            Checkpoint(name), outcome, task.about["parts"], evidence, watch.seconds
-        )
+        checkpoint, evidence = Checkpoint(name), []
+        if "weights" in checkpoint.card and not is_follower():
+            with watch.stage("judge"):
+                evidence = judge(task, sources, plan.labels(), part(report, 0.85, 1.0))
+            _keep_evidence(task, evidence)
+        result = TrainingResult(checkpoint, outcome, task.about["parts"], evidence, watch.seconds)
         if not is_follower():
             _record(plan.items, task, result)
         report(1.0, "trained")
@@ -396,7 +396,7 @@ def _make_room(task: Task, *, overwrite: bool) -> None:
 def _keep_evidence(task: Task, evidence: Sequence[Figures]) -> None:
     writer = CheckpointWriter(task.name)
     card = writer.card()
-    if card is not None and not is_follower():
+    if card is not None:
         writer.write_card({**card, "evidence": [figures.to_dict() for figures in evidence]})
 
 

@@ -183,6 +183,16 @@ def test_stopped_it_goes_on(digits):
     assert train(digits).outcome.resumed == 1
 
 
+def test_a_training_that_diverges_is_told_and_recorded(digits):
+    result = train(digits, optimizer="sgd", learning_rate=1e30, warmup=0.0)
+    assert result.outcome.state == "diverged"
+    assert "learning rate" in result.outcome.warnings[-1]
+    assert result.evidence == []
+    assert digits.get_run_info("train_digits").config.outcome["state"] == "diverged"
+    with pytest.raises(uvl.DataError, match="has no weights"):
+        uvl.embed(digits, result.checkpoint, "learned")
+
+
 def test_search_by_a_trained_network_works_in_the_app(digits):
     train(digits)
     uvl.embed(digits, "digits", "learned")

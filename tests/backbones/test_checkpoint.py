@@ -192,7 +192,7 @@ def test_a_training_without_weights_yet_says_so(save_checkpoint, checkpoints):
         Checkpoint("mine").network,
         lambda: Checkpoint("mine").space,
     ):
-        with pytest.raises(DataError, match="'mine' has not completed an epoch yet; let it go"):
+        with pytest.raises(DataError, match="'mine' has no weights: its training"):
             ask()
     assert checkpoint_names() == []
 

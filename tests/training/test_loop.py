@@ -174,6 +174,15 @@ def test_a_forced_collapse_is_said_before_the_run_ends(make_task):
     assert read_card("digits")["warnings"] == outcome.warnings
 
 
+def test_a_training_that_diverges_ends_and_keeps_nothing_bad(make_task):
+    task = make_task(optimizer="sgd", learning_rate=1e30, epochs=10, warmup=0.0)
+    outcome = train_network(task, silent)
+    assert (outcome.state, len(outcome.curve)) == ("diverged", 1)
+    assert any("the loss is nan" in text for text in outcome.warnings)
+    assert "weights" not in read_card("digits")
+    assert train_network(task, silent).state == "diverged"  # not tried again
+
+
 def test_a_collapse_can_be_watched_to_the_end(make_task):
     task = make_task(
         method=SimSiam(), optimizer="sgd", learning_rate=500.0, epochs=8, warmup=0.0,
@@ -277,7 +286,7 @@ def test_every_optimiser_trains(make_task, optimizer):
 def test_a_network_without_weights_says_so(make_task, checkpoints):
     writer = CheckpointWriter("begun")
     writer.write_card({"name": "begun", "state": "running"})
-    with pytest.raises(DataError, match="has not completed an epoch"):
+    with pytest.raises(DataError, match="has no weights"):
         Checkpoint("begun").load("cpu")
     assert "begun" not in checkpoint_names()
     assert os.listdir(checkpoints) == ["begun"]

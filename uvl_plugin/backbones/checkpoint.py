@@ -58,8 +58,8 @@ class Checkpoint(TrainableBackbone):
     def check(self) -> None:
         if "weights" not in self.card:
             raise DataError(
-                f"The training of '{self.checkpoint}' has not completed an epoch yet; let it go "
-                "on, or choose another checkpoint.",
+                f"The checkpoint '{self.checkpoint}' has no weights: its training has not "
+                "completed an epoch; let it go on, train it with overwrite=True, or choose another.",
                 "checkpoint",
             )
 

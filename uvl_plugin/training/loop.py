@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from uvl_plugin.backbones.checkpoint import read_card
 from uvl_plugin.backbones.preprocess import Preprocess
 from uvl_plugin.backbones.weights import seeded
 from uvl_plugin.core.errors import Cancelled, DataError
@@ -44,15 +45,14 @@ def train_network(task: Task, progress: Progress) -> Outcome:
         SettingsError: if there is no such device.
         Cancelled: if ``progress`` raised it; the checkpoint then holds the best epoch so far.
     """
-    card = CheckpointWriter(task.name).card()
-    if card is not None and card["fingerprint"] == task.fingerprint and card["state"] in _ENDED:
-        return Outcome.from_card(card)
     return run_together(_train, task, task.recipe.device, progress)
 
 
 def _train(task: Task, team: Team, progress: Progress) -> Outcome:
     import torch
 
+    if team.agreed(_has_ended(task)):
+        return Outcome.from_card(read_card(task.name))
     cuda = [team.device] if team.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         training = _Training(task, team, part(progress, 0.0, 0.1))
@@ -63,6 +63,13 @@ def _train(task: Task, team: Team, progress: Progress) -> Outcome:
             training.end("stopped")
             raise
         return training.outcome
+
+
+def _has_ended(task: Task) -> bool:
+    card = CheckpointWriter(task.name).card()
+    if card is None or card["fingerprint"] != task.fingerprint:
+        return False
+    return card["state"] in _ENDED
 
 
 def storing(preprocess: Preprocess, augmentation: Augmentation) -> Preprocess:
@@ -257,7 +264,8 @@ class _Training:
         self.outcome.curve.append(entry)
         self.outcome.warnings += self._monitor.after(entry)
         score = figures["consistency"]
-        if not score < self._best_score:  # the later of equal ones, and where there is no score
+        better = not score < self._best_score  # the later of equal ones; any, without a score
+        if better and math.isfinite(loss):
             self._best_score, self.outcome.best = score, epoch
             self._weights = self._writer.write_weights(self._learner.encoder)
         self._writer.write_state(self._state())
