@@ -18,7 +18,7 @@ def test_the_loss_is_the_papers(assemble, make_batch):
         student = parts["projector"](parts["encoder"](torch.cat(batch.views)))
         predictions = parts["predictor"](student)
         targets = parts["teacher_projector"](parts["teacher"](torch.cat(batch.views)))
-    n, total = len(batch.images), 0.0
+    n, total = len(batch.views[0]), 0.0
     for i in range(n):
         for view, other in ((i, i + n), (i + n, i)):
             total -= float(cosine_similarity(predictions[view], targets[other], dim=0))
