@@ -67,7 +67,7 @@ def learner(network=None, method=None, augmentation=None, *, rate=0.01, steps=ST
         head_dims = [dimension(network), recipe.head_dim]
         network = Network(with_head(network.module, head_dims), network.preprocess)
     return Learner(
-        network, method, augmentation or Glyph(), recipe, ALONE, rate=rate, steps=steps,
+        network, method, augmentation or Glyph(noise=0.0), recipe, ALONE, rate=rate, steps=steps,
         target_dim=TARGET_DIM if isinstance(method, Distillation) else 0,
     )  # fmt: skip
 
