@@ -36,12 +36,12 @@ def test_a_team_adds_up_and_agrees():
 
 
 def test_two_processes_train_one_checkpoint(make_task):
-    task = make_task(epochs=3)
+    task = make_task(epochs=10)
     outcome = run_on([CPU, CPU], _train, task, silent)
     assert outcome.state == "finished"
     assert outcome.how["processes"] == 2
-    assert [entry.epoch for entry in outcome.curve] == [1, 2, 3]
-    assert outcome.curve[-1].loss < outcome.curve[0].loss
+    assert [entry.epoch for entry in outcome.curve] == list(range(1, 11))
+    assert outcome.curve[-1].loss < outcome.curve[0].loss - 0.1
     assert read_card("digits")["state"] == "finished"
     Checkpoint("digits").load("cpu")
 
