@@ -136,7 +136,7 @@ class Encoder:
         """The same for images ``(n, size, size, 3)``, uint8, that are on the device already."""
         import torch
 
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode(), autocast(self.device, self.precision):
             return self.module(self._normalised(pixels)).float().cpu().numpy()
 
     def replica(self, device: "torch.device") -> "Encoder":
@@ -152,12 +152,14 @@ class Encoder:
         images = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=self._format)
         return images.sub_(self._shift).mul_(self._scale)
 
-    def _autocast(self) -> "contextlib.AbstractContextManager":
-        import torch
 
-        if self.precision == "fp32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, getattr(torch, _DTYPES[self.precision]))
+def autocast(device: "torch.device", precision: str) -> "contextlib.AbstractContextManager":
+    """Within the block, networks on the device compute in ``precision``, see :class:`Encoder`."""
+    import torch
+
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, getattr(torch, _DTYPES[precision]))
 
 
 def is_convolutional(module: "torch.nn.Module") -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uvl_plugin.backbones.base import Network, is_convolutional
+from uvl_plugin.backbones.base import Network, autocast, is_convolutional
 from uvl_plugin.backbones.weights import seeded
 from uvl_plugin.core.errors import DataError
 from uvl_plugin.engine.precision import best_precision
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from uvl_plugin.training.distributed import Team
-
-_DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
 
 
 class Learner:
@@ -151,7 +149,7 @@ class Learner:
         import torch
 
         self.parts.eval()
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode(), autocast(self._device, self.precision):
             first, second = (
                 self.encoder(self._normalised(self._view(pixels, generator))).float().cpu().numpy()
                 for _ in range(2)
@@ -209,7 +207,7 @@ class Learner:
     ) -> "torch.Tensor":
         normalised = [self._normalised(view) for view in views]
         batch = Batch(normalised, targets, self._done / self._steps)
-        with self._autocast():
+        with autocast(self._device, self.precision):
             return step(batch)
 
     def _normalised(self, images: "torch.Tensor") -> "torch.Tensor":
@@ -229,13 +227,6 @@ class Learner:
         if self._done < self._steps:
             self._schedule.step()
         self.method.after_step(self.parts, self._done / self._steps)
-
-    def _autocast(self) -> "contextlib.AbstractContextManager":
-        import torch
-
-        if self.precision == "fp32":
-            return contextlib.nullcontext()
-        return torch.autocast(self._device.type, getattr(torch, _DTYPES[self.precision]))
 
 
 def dimension(network: Network) -> int:

@@ -98,15 +98,16 @@ class _Training:
                 f"There are {n} images to train with, in batches of {self._batch_size}, and "
                 f"{team.size} processes; each needs at least two in every batch."
             )
-        self._n_batches = n // self._batch_size
-        self._accumulate = min(self._recipe.accumulate, self._n_batches)
-        self._recipe = replace(self._recipe, accumulate=self._accumulate)
+        n_batches = n // self._batch_size
+        accumulate = min(self._recipe.accumulate, n_batches)
+        self._recipe = replace(self._recipe, accumulate=accumulate)
+        self._n_batches = n_batches - n_batches % accumulate  # whole steps
         rate = self._recipe.learning_rate_for(self._batch_size, pretrained=task.backbone.pretrained)
         self._learner = Learner(
             network, task.method, task.augmentation, self._recipe, team,
             target_dim=target_dim, rate=rate,
             keeps_norms=self._recipe.keeps_norms(pretrained=task.backbone.pretrained),
-            steps=self._recipe.epochs * (self._n_batches // self._accumulate),
+            steps=self._recipe.epochs * (self._n_batches // accumulate),
         )  # fmt: skip
         self._monitor = Monitor(
             method=task.method.label,
@@ -212,7 +213,7 @@ class _Training:
                 pixels.to(self._team.device, non_blocking=True),
                 self._targets_of(ids),
                 generator,
-                last=number % self._accumulate == 0,
+                last=number % self._recipe.accumulate == 0,
             )
             seen = pace.said(number * self._batch_size)
             progress(number / len(batches), f"{self._said(epoch)}: {seen}")
@@ -236,8 +237,8 @@ class _Training:
         """This process's share of each batch, in the order of this epoch."""
         ids = sorted(self._images.ids)
         shuffled = np.random.default_rng((self._recipe.seed, epoch)).permutation(len(ids))
-        n_batches = self._n_batches // self._accumulate * self._accumulate
-        rows = shuffled[: n_batches * self._batch_size].reshape(n_batches, self._batch_size)
+        shape = (self._n_batches, self._batch_size)
+        rows = shuffled[: self._n_batches * self._batch_size].reshape(shape)
         share = self._batch_size // self._team.size
         own = rows[:, self._team.rank * share : (self._team.rank + 1) * share]
         return [[ids[row] for row in batch] for batch in own]
@@ -256,7 +257,7 @@ class _Training:
             return
         rate = self._learner.learning_rate
         figures = self._watch()
-        seen = self._n_batches // self._accumulate * self._accumulate * self._batch_size
+        seen = self._n_batches * self._batch_size
         entry = Epoch(
             epoch=epoch, loss=loss, learning_rate=rate, **figures,
             seconds=round(seconds, 3), images_per_second=round(seen / max(seconds, 1e-9), 1),
