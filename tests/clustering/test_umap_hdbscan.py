@@ -6,6 +6,7 @@ from sklearn.datasets import make_circles
 from sklearn.metrics import adjusted_rand_score
 
 from uvl_plugin.clustering.base import cluster_embeddings
+from uvl_plugin.clustering.space import Grouping
 from uvl_plugin.clustering.umap_hdbscan import UMAPHDBSCAN
 from uvl_plugin.core.embeddings import Embeddings
 from uvl_plugin.core.errors import MissingPackageError
@@ -60,8 +61,8 @@ def test_the_smallest_cluster_is_one_item_in_fifty(n, smallest, monkeypatch):
         def __init__(self, min_cluster_size):
             asked.append(min_cluster_size)
 
-        def cluster(self, vectors, progress):
-            return np.zeros(len(vectors)), np.ones(len(vectors))
+        def cluster(self, space, progress):
+            return Grouping(np.zeros(len(space)), np.ones(len(space)))
 
     monkeypatch.setattr("uvl_plugin.clustering.umap_hdbscan.HDBSCAN", Dense)
     monkeypatch.setattr(UMAPHDBSCAN, "_unfolded", lambda self, vectors: vectors)

@@ -54,7 +54,9 @@ def test_numbers_that_are_not_finite_are_counted_and_named(bad):
 
 def test_a_result_counts_its_clusters_and_noise():
     labels = np.array([0, -1, 1, 0, 0, -1, 1])
-    result = ClusteringResult(np.arange(7).astype(str), labels, np.ones(7, np.float32))
+    result = ClusteringResult(
+        np.arange(7).astype(str), labels, np.ones(7, np.float32), labels, labels, None
+    )
     assert (len(result), result.n_clusters, result.n_noise) == (7, 2, 2)
     assert result.sizes == [3, 2]
 
@@ -62,7 +64,9 @@ def test_a_result_counts_its_clusters_and_noise():
 @pytest.mark.parametrize("labels", [[], [-1, -1]])
 def test_noise_alone_is_no_cluster(labels):
     labels = np.array(labels, np.int64)
-    result = ClusteringResult(labels.astype(str), labels, np.zeros(len(labels), np.float32))
+    result = ClusteringResult(
+        labels.astype(str), labels, np.zeros(len(labels), np.float32), labels, labels, None
+    )
     assert (result.n_clusters, result.n_noise, result.sizes) == (0, len(labels), [])
 
 

@@ -45,7 +45,9 @@ def noise(n: int) -> np.ndarray:
 
 def two_sides(normalize: bool = False, components=None, mean=None) -> ClusterModel:
     centroids = np.array([[1, 1], [-1, 1]], np.float32)
-    return ClusterModel(Preparation(normalize, mean, components), centroids, "cosine")
+    ones = np.ones(len(centroids), np.float32)
+    preparation = Preparation(normalize, mean, components)
+    return ClusterModel(preparation, centroids, np.arange(len(centroids)), ones, "cosine")
 
 
 @pytest.fixture
@@ -105,7 +107,9 @@ def test_what_cannot_be_is_an_error(encoder):
         flips(encoder, two_sides(), noise(1), size=8)
     with pytest.raises(SettingsError, match=r"steps must be at least 1, got 0"):
         flips(encoder, two_sides(), noise(1), size=0.1, steps=0)
-    nothing = ClusterModel(Preparation(False), np.zeros((0, 2), np.float32), "cosine")
+    nothing = ClusterModel(
+        Preparation(False), np.zeros((0, 2), np.float32), np.zeros(0), np.zeros(0), "cosine"
+    )
     with pytest.raises(DataError, match="found no clusters"):
         flips(encoder, nothing, noise(1), size=0.1)
 

@@ -7,7 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from uvl_plugin.clustering.assign import ClusterModel
+from uvl_plugin.clustering.levels import build_levels
 from uvl_plugin.clustering.prepare import fit_preparation
+from uvl_plugin.clustering.space import Grouping, Space
 from uvl_plugin.core.embeddings import NOISE, ClusteringResult, Embeddings
 from uvl_plugin.core.errors import DataError
 from uvl_plugin.core.progress import Progress, part, silent
@@ -26,11 +28,14 @@ class Clusterer(Settings):
         label: what a person reads.
         description: one sentence: when to choose it.
         metric: ``"cosine"`` or ``"euclidean"``: how a new item finds its nearest cluster.
+        round: whether clusters lie around their centroid; where they do not, a new item looks
+            for the nearest of their parts.
     """
 
     name: ClassVar[str]
     label: ClassVar[str]
     description: ClassVar[str] = ""
+    round: ClassVar[bool] = True
 
     normalize: bool = setting(
         True, help="Scale each vector to length 1, so that only its direction counts."
@@ -48,25 +53,19 @@ class Clusterer(Settings):
         return "euclidean"
 
     @abstractmethod
-    def cluster(
-        self, vectors: np.ndarray, progress: Progress
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+    def cluster(self, space: Space, progress: Progress) -> Grouping:
         """Finds clusters.
 
         Args:
-            vectors: prepared, shape ``(n, dim)``, float32, ``n`` at least 1.
+            space: the prepared vectors, ``(n, dim)`` with ``n`` at least 1, and their neighbours.
             progress: of this step.
-
-        Returns:
-            Cluster number of each row, shape ``(n,)``, any whole numbers, noise -1; and its
-            strength, shape ``(n,)``, 0 to 1, or None where the algorithm has none of its own.
         """
 
 
 def cluster_embeddings(
     embeddings: Embeddings, algorithm: Clusterer, progress: Progress = silent
 ) -> tuple[ClusteringResult, ClusterModel]:
-    """Prepares vectors, clusters them and numbers the clusters, 0 the largest.
+    """Prepares vectors, clusters them, numbers the clusters, 0 the largest, and builds levels.
 
     The result depends on the items, not on their order.
 
@@ -86,18 +85,30 @@ def cluster_embeddings(
     order = np.argsort(embeddings.ids, kind="stable")
     progress(0.0, "preparing vectors")
     preparation = fit_preparation(
-        embeddings.vectors[order], normalize=algorithm.normalize, components=algorithm.pca
+        embeddings.vectors, order, normalize=algorithm.normalize, components=algorithm.pca
     )
-    prepared = preparation(embeddings.vectors[order])
-    found, strengths = algorithm.cluster(prepared, part(progress, 0.2, 0.9))
-    labels = number_by_size(found)
-    model = ClusterModel.of(preparation, prepared, labels, metric=algorithm.metric)
+    space = Space(preparation(embeddings.vectors, order))
+    grouping = algorithm.cluster(space, part(progress, 0.2, 0.85))
+    labels = number_by_size(grouping.labels)
+    progress(0.85, "levels")
+    levels = build_levels(space, labels, grouping.hierarchy)
+    parts = labels if algorithm.round else levels.fine
+    model = ClusterModel.of(preparation, space.vectors, labels, parts, metric=algorithm.metric)
+    strengths = grouping.strengths
     if strengths is None:
-        strengths = model.strengths(prepared, labels)
+        strengths = model.strengths(space.vectors, labels)
     progress(1.0, "clustered")
     back = np.argsort(order)
-    strengths = np.clip(strengths, 0.0, 1.0).astype(np.float32)
-    return ClusteringResult(embeddings.ids, labels[back], strengths[back]), model
+    result = ClusteringResult(
+        embeddings.ids,
+        labels[back],
+        np.clip(strengths, 0.0, 1.0).astype(np.float32)[back],
+        coarse=levels.coarse[back],
+        fine=levels.fine[back],
+        tree=levels.tree,
+        report=grouping.report,
+    )
+    return result, model
 
 
 def number_by_size(labels: np.ndarray) -> np.ndarray:

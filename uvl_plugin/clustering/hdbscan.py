@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uvl_plugin.clustering.base import Clusterer, clusterers
+from uvl_plugin.clustering.space import Grouping, Space
 from uvl_plugin.core.progress import Progress
 from uvl_plugin.core.settings import setting
 
@@ -20,6 +21,7 @@ class HDBSCAN(Clusterer):
 
     name, label = "hdbscan", "HDBSCAN"
     description = "Dense groups of any shape, their number found; the rest is noise."
+    round = False
 
     min_cluster_size: int = setting(10, ge=2, help="Smallest group that is a cluster.")
     min_samples: int | None = setting(
@@ -29,16 +31,17 @@ class HDBSCAN(Clusterer):
         "eom", choices=("eom", "leaf"), help="eom: few large; leaf: many fine clusters."
     )
 
-    def cluster(self, vectors: np.ndarray, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+    def cluster(self, space: Space, progress: Progress) -> Grouping:
         from sklearn.cluster import HDBSCAN as Algorithm
 
-        progress(0.0, f"HDBSCAN on {len(vectors)} vectors")
-        if len(vectors) < 2:
-            return np.full(len(vectors), -1), np.zeros(len(vectors))
+        n = len(space)
+        progress(0.0, f"HDBSCAN on {n} vectors")
+        if n < 2:
+            return Grouping(np.full(n, -1), np.zeros(n))
         fitted = Algorithm(
-            min_cluster_size=min(self.min_cluster_size, len(vectors)),
-            min_samples=None if self.min_samples is None else min(self.min_samples, len(vectors)),
+            min_cluster_size=min(self.min_cluster_size, n),
+            min_samples=None if self.min_samples is None else min(self.min_samples, n),
             cluster_selection_method=self.selection,
             copy=True,
-        ).fit(vectors)
-        return fitted.labels_, fitted.probabilities_
+        ).fit(space.vectors)
+        return Grouping(fitted.labels_, fitted.probabilities_)

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from uvl_plugin.clustering.base import Clusterer, clusterers
+from uvl_plugin.clustering.space import Grouping, Space
 from uvl_plugin.core.progress import Progress
 from uvl_plugin.core.settings import setting
 
@@ -43,10 +42,10 @@ class KMeans(Clusterer):
     def metric(self) -> str:
         return "cosine" if self.spherical else "euclidean"
 
-    def cluster(self, vectors: np.ndarray, progress: Progress) -> tuple[np.ndarray, None]:
+    def cluster(self, space: Space, progress: Progress) -> Grouping:
         import faiss
 
-        n, dim = vectors.shape
+        n, dim = space.vectors.shape
         n_clusters = min(self.n_clusters, n)
         progress(0.0, f"k-means, {n_clusters} clusters")
         kmeans = faiss.Kmeans(
@@ -62,6 +61,6 @@ class KMeans(Clusterer):
             max_points_per_centroid=n,  # all items, not a sample of them
             gpu=bool(faiss.get_num_gpus()),
         )
-        kmeans.train(vectors)
-        _, nearest = kmeans.assign(vectors)
-        return nearest.ravel(), None
+        kmeans.train(space.vectors)
+        _, nearest = kmeans.assign(space.vectors)
+        return Grouping(nearest.ravel())

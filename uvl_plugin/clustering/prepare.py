@@ -21,14 +21,22 @@ class Preparation:
     mean: np.ndarray | None = None
     components: np.ndarray | None = None
 
-    def __call__(self, vectors: np.ndarray) -> np.ndarray:
-        """Vectors of shape ``(n, dim)`` to ``(n, kept)``, float32."""
-        vectors = np.asarray(vectors, dtype=np.float32)
+    def __call__(self, vectors: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
+        """Vectors of shape ``(n, dim)`` to ``(n, kept)``, float32, in the order of the rows named
+        by ``order``, or as they are."""
+        chosen = np.arange(len(vectors)) if order is None else order
+        kept = vectors.shape[1] if self.components is None else len(self.components)
+        prepared = np.empty((len(chosen), kept), np.float32)
+        for start in range(0, len(chosen), _ROWS):
+            rows = slice(start, start + _ROWS)
+            prepared[rows] = self._prepared(vectors[chosen[rows]])
+        return prepared
+
+    def _prepared(self, rows: np.ndarray) -> np.ndarray:
+        rows = np.asarray(rows, dtype=np.float32)
         if self.normalize:
-            vectors = unit_length(vectors)
-        if self.components is not None:
-            vectors = (vectors - self.mean) @ self.components.T
-        return np.ascontiguousarray(vectors)
+            rows = unit_length(rows)
+        return rows if self.components is None else (rows - self.mean) @ self.components.T
 
 
 def unit_length(vectors: np.ndarray) -> np.ndarray:
@@ -38,13 +46,17 @@ def unit_length(vectors: np.ndarray) -> np.ndarray:
     return vectors / lengths.astype(np.float32)[:, None]
 
 
-def fit_preparation(vectors: np.ndarray, *, normalize: bool, components: int) -> Preparation:
+def fit_preparation(
+    vectors: np.ndarray, order: np.ndarray | None = None, *, normalize: bool, components: int
+) -> Preparation:
     """Learns the preparation from vectors of shape ``(n, dim)``.
 
     The components are the leading eigenvectors of the covariance, which is exact and, for
     ``n`` much larger than ``dim``, many times as fast as a singular value decomposition.
 
     Args:
+        order: of the rows in which they are added up, so that rounding does not depend on how
+            they are sorted; None: as they are.
         normalize: scale to length 1 first.
         components: how many to keep; 0, or no fewer than the vectors have, keeps them as
             they are.
@@ -52,7 +64,8 @@ def fit_preparation(vectors: np.ndarray, *, normalize: bool, components: int) ->
     dim = vectors.shape[1]
     if components == 0 or components >= dim:
         return Preparation(normalize)
-    mean, covariance = _moments(vectors, normalize)
+    order = np.arange(len(vectors)) if order is None else order
+    mean, covariance = _moments(vectors, order, normalize)
     from scipy.linalg import eigh
 
     _, leading = eigh(covariance, subset_by_index=(dim - components, dim - 1))
@@ -62,11 +75,13 @@ def fit_preparation(vectors: np.ndarray, *, normalize: bool, components: int) ->
     return Preparation(normalize, mean.astype(np.float32), rows.astype(np.float32))
 
 
-def _moments(vectors: np.ndarray, normalize: bool) -> tuple[np.ndarray, np.ndarray]:
+def _moments(
+    vectors: np.ndarray, order: np.ndarray, normalize: bool
+) -> tuple[np.ndarray, np.ndarray]:
     n, dim = vectors.shape
     total, squares = np.zeros(dim), np.zeros((dim, dim))
     for start in range(0, n, _ROWS):
-        rows = vectors[start : start + _ROWS]
+        rows = vectors[order[start : start + _ROWS]]
         rows = (unit_length(rows) if normalize else rows).astype(np.float64)
         total += rows.sum(axis=0)
         squares += rows.T @ rows

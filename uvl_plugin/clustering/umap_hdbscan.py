@@ -6,6 +6,7 @@ import numpy as np
 
 from uvl_plugin.clustering.base import Clusterer, clusterers
 from uvl_plugin.clustering.hdbscan import HDBSCAN
+from uvl_plugin.clustering.space import Grouping, Space
 from uvl_plugin.core.packages import check_installed
 from uvl_plugin.core.progress import Progress, part
 from uvl_plugin.core.settings import setting
@@ -23,6 +24,7 @@ class UMAPHDBSCAN(Clusterer):
 
     name, label = "umap_hdbscan", "UMAP + HDBSCAN"
     description = "Finds how many groups there are, also where they are bent; slower."
+    round = False
 
     min_cluster_size: int | None = setting(
         None, ge=2, help="Smallest group that is a cluster; empty: one item in fifty."
@@ -35,13 +37,13 @@ class UMAPHDBSCAN(Clusterer):
     )
     seed: int = setting(0, ge=0, le=2**31 - 1, help="Seed of UMAP.")
 
-    def cluster(self, vectors: np.ndarray, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
-        n = len(vectors)
+    def cluster(self, space: Space, progress: Progress) -> Grouping:
+        n = len(space)
         size = self.min_cluster_size or max(_SMALLEST, n // _SHARE)
         progress(0.0, f"UMAP of {n} vectors")
-        unfolded = self._unfolded(vectors)
+        unfolded = self._unfolded(space.vectors)
         dense = HDBSCAN(min_cluster_size=size)
-        return dense.cluster(unfolded, part(progress, 0.7, 1.0))
+        return dense.cluster(Space(unfolded), part(progress, 0.7, 1.0))
 
     def _unfolded(self, vectors: np.ndarray) -> np.ndarray:
         if len(vectors) < _FEW * self.n_neighbors or len(vectors) <= self.n_components + 1:

@@ -1,10 +1,12 @@
 """Vectors and clusters of items, keyed by id."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from uvl_plugin.core.errors import DataError
+from uvl_plugin.core.tree import Tree
 
 NOISE = -1
 _NOISE_WORD = "noise"
@@ -61,12 +63,20 @@ class ClusteringResult:
         ids: shape ``(n,)``, in the order of the embeddings.
         labels: shape ``(n,)``, int64: cluster number, 0 the largest; noise is -1.
         strengths: shape ``(n,)``, float32, 0 to 1: how firmly the item belongs.
+        coarse: shape ``(n,)``, int64: at most 100 clusters, each made of whole fine ones.
+        fine: shape ``(n,)``, int64; either this or ``coarse`` are the labels.
+        tree: how the fine clusters join; None where there are none.
+        report: what the algorithm said about its work, JSON types.
         n_missing: items that were asked for but have no vector, and so no cluster.
     """
 
     ids: np.ndarray
     labels: np.ndarray
     strengths: np.ndarray
+    coarse: np.ndarray
+    fine: np.ndarray
+    tree: Tree | None
+    report: dict[str, Any] = field(default_factory=dict)
     n_missing: int = 0
 
     def __len__(self) -> int:

@@ -150,6 +150,8 @@ class _Attacked:
             self._middle = on_device(model.preparation.mean)
             self._axes = on_device(model.preparation.components)
         self._directions = functional.normalize(on_device(model.centroids))
+        owners = on_device(model.owners)
+        self._parts = [owners == cluster for cluster in range(model.n_clusters)]
 
     def clusters(self, pixels: "torch.Tensor") -> "torch.Tensor":
         """Number of the cluster of each image, ``(n,)``."""
@@ -161,6 +163,7 @@ class _Attacked:
 
     def loss_of(self, own: "torch.Tensor") -> "Loss":
         """What the attacks raise: less of the own cluster, summed over the images."""
+        import torch
         from torch.nn import functional
 
         def loss(pixels: "torch.Tensor") -> "torch.Tensor":
@@ -169,7 +172,8 @@ class _Attacked:
                 vectors = functional.normalize(vectors)
             if self._axes is not None:
                 vectors = (vectors - self._middle) @ self._axes.T
-            cosines = functional.normalize(vectors) @ self._directions.T
+            parts = functional.normalize(vectors) @ self._directions.T
+            cosines = torch.stack([parts[:, of].amax(1) for of in self._parts], dim=1)
             return functional.cross_entropy(cosines / TEMPERATURE, own, reduction="sum")
 
         return loss

@@ -1,0 +1,1 @@
+"""Living with clusters: levels of trust, edits, comparison, explanation."""
