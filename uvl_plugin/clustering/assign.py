@@ -54,7 +54,7 @@ class ClusterModel:
         n_parts = int(parts.max(initial=NOISE)) + 1
         owners = np.full(n_parts, NOISE, np.int64)
         owners[parts[inside]] = labels[inside]
-        centroids = _means(prepared, parts, n_parts)
+        centroids = means_of(prepared, parts, n_parts)
         model = cls(preparation, centroids, owners, np.zeros(n_parts, np.float32), metric)
         object.__setattr__(model, "radii", model._radii(prepared, parts))
         return model
@@ -140,8 +140,13 @@ class ClusterModel:
         return np.array([np.quantile(found, _REACH) for found in members[1:]], np.float32)
 
 
-def _means(prepared: np.ndarray, parts: np.ndarray, n_parts: int) -> np.ndarray:
-    """Mean vector of each part, ``(n_parts, kept)``, float32."""
+def means_of(prepared: np.ndarray, parts: np.ndarray, n_parts: int) -> np.ndarray:
+    """Mean vector of each part, ``(n_parts, kept)``, float32; noise, -1, is in none.
+
+    Args:
+        prepared: shape ``(n, kept)``.
+        parts: of each vector, shape ``(n,)``, numbers from 0.
+    """
     from scipy.sparse import csr_array
 
     inside = np.flatnonzero(parts != NOISE)

@@ -59,7 +59,10 @@ def agreement(clusters: np.ndarray, classes: np.ndarray, noise: np.ndarray) -> A
     from sklearn import metrics
 
     if len(clusters) == 0:
-        raise DataError("No sample has both a cluster and a label, so there is nothing to compare.")
+        raise DataError(
+            "No sample has both a cluster and a label, so there is nothing to compare; take "
+            "samples where both fields are filled."
+        )
     table = _counts(clusters[~noise], classes[~noise])
     with_noise = _counts(clusters, classes)
     n = len(clusters)

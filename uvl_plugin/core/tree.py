@@ -1,6 +1,9 @@
 """A tree over clusters: which join first, so that they can be cut at any number."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -31,8 +34,8 @@ class Tree:
         once = len(np.unique(self.merges)) == 2 * steps
         if self.heights.shape != (steps,) or not (made & (self.merges >= 0)).all() or not once:
             raise DataError("This is no tree: each leaf and each join must be joined once.")
-        if (np.diff(self.heights) < 0).any():
-            raise DataError("The heights of a tree must not fall.")
+        if not (np.diff(self.heights) >= 0).all() or not np.isfinite(self.heights).all():
+            raise DataError("The heights of a tree must be numbers that do not fall.")
 
     @property
     def n_leaves(self) -> int:
@@ -55,3 +58,48 @@ class Tree:
             root[self.merges[step]] = root[self.n_leaves + step]
         _, first, inverse = np.unique(root[: self.n_leaves], return_index=True, return_inverse=True)
         return np.argsort(np.argsort(first))[inverse]
+
+    def renumbered(self, leaves: np.ndarray) -> "Tree":
+        """The same tree with leaf ``i`` called ``leaves[i]``, a permutation of shape ``(m,)``."""
+        names = np.concatenate([leaves, np.arange(self.n_leaves, 2 * self.n_leaves - 1)])
+        return Tree(names[self.merges], self.heights)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {"merges": self.merges.tolist(), "heights": self.heights.tolist()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Tree":
+        """The tree that :meth:`to_dict` gave."""
+        return cls(values["merges"], values["heights"])
+
+
+def joined(inner: Sequence[Tree], top: Tree) -> Tree:
+    """One tree: the leaves of ``top`` grow into the trees of ``inner``.
+
+    All joins of the inner trees come before those of ``top``, so cutting it into ``len(inner)``
+    clusters gives the inner trees; a height of ``top`` below theirs is lifted to them.
+
+    Args:
+        inner: trees whose leaves are numbered one tree after the other.
+        top: its leaf ``i`` is ``inner[i]``.
+
+    Raises:
+        DataError: if ``top`` has not a leaf for each.
+    """
+    if len(inner) != top.n_leaves:
+        raise DataError(f"{len(inner)} trees cannot be joined by {top.n_leaves} leaves.")
+    starts = np.cumsum([0, *(tree.n_leaves for tree in inner)])
+    numbers = [list(range(a, b)) for a, b in pairwise(starts.tolist())]  # in the whole tree
+    steps = [
+        (tree.heights[i], n, i) for n, tree in enumerate(inner) for i in range(len(tree.merges))
+    ]
+    merges, heights = [], []
+    for height, owner, step in sorted(steps):  # those of one tree stay in their order
+        merges.append([numbers[owner][node] for node in inner[owner].merges[step]])
+        heights.append(height)
+        numbers[owner].append(starts[-1] + len(merges) - 1)
+    first = starts[-1] + len(merges)
+    above = np.array([*(own[-1] for own in numbers), *range(first, first + len(top.merges))])
+    merges.extend(above[top.merges].tolist())
+    return Tree(np.array(merges), np.maximum.accumulate([*heights, *top.heights]))
