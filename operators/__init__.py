@@ -1,11 +1,30 @@
 """What the App shows: each operator asks, calls one verb of ``uvl_plugin``, and reports."""
 
+from .assign_samples import AssignSamples
+from .compare_runs import CompareRuns
 from .compute_clusters import ComputeClusters
 from .compute_embeddings import ComputeEmbeddings
+from .edit_clusters import EditClusters
+from .evaluate_clusters import EvaluateClusters
+from .evaluation_panel import EvaluationPanel
+from .explain_cluster import ExplainCluster
 from .explore_dataset import ExploreDataset
+from .score_items import ScoreItems
 from .stop_job import StopJob
 from .train_backbone import TrainBackbone
 from .training_panel import TrainingPanel
 
-OPERATORS = (ComputeEmbeddings, ComputeClusters, ExploreDataset, TrainBackbone, StopJob)
-PANELS = (TrainingPanel,)
+OPERATORS = (
+    ComputeEmbeddings,
+    ComputeClusters,
+    ExploreDataset,
+    TrainBackbone,
+    AssignSamples,
+    EditClusters,
+    EvaluateClusters,
+    ExplainCluster,
+    ScoreItems,
+    CompareRuns,
+    StopJob,
+)
+PANELS = (TrainingPanel, EvaluationPanel)

@@ -6,13 +6,15 @@ from fiftyone.operators import types
 
 import uvl_plugin as uvl
 from uvl_plugin import api
+from uvl_plugin.adapter.clusterings import clustering_keys
 from uvl_plugin.adapter.vectors import vector_fields
 from uvl_plugin.clustering.base import clusterers
 
 from ._forms import choose, chosen, free_name, mark
 from ._jobs import JobOperator, run_job, show_message
 
-_DEFAULT = "kmeans"
+_DEFAULT = "auto"
+_NOBODY = "(no earlier run)"
 
 
 class ComputeClusters(JobOperator):
@@ -42,6 +44,15 @@ class ComputeClusters(JobOperator):
             description="Stands before the number of each cluster.",
         )
         inputs.str("field", label="Field", description="Empty: the name of the run.")
+        earlier = clustering_keys(ctx.dataset)
+        if earlier:
+            inputs.enum(
+                "like",
+                [_NOBODY, *earlier],
+                default=_NOBODY,
+                label="Keep the names of",
+                description="Clusters that are still the same as in that run keep their names.",
+            )
         inputs.bool("overwrite", default=False, label="Overwrite an earlier run of this name")
         self._check(ctx, samples, inputs)
         return types.Property(inputs, view=types.View(label="Compute clusters"))
@@ -78,6 +89,7 @@ class ComputeClusters(JobOperator):
             "embeddings": ctx.params.get("embeddings") or (fields[-1] if fields else ""),
             "run_key": run_key,
             "field": ctx.params.get("field") or run_key,
+            "like": None if ctx.params.get("like") in (None, "", _NOBODY) else ctx.params["like"],
             "overwrite": ctx.params.get("overwrite", False),
         }
 
@@ -94,7 +106,8 @@ def clustered_message(result, field):
         said += f", {result.n_noise} of them in none (noise)"
     if result.n_missing:
         said += f"; {result.n_missing} have no vector and so no cluster"
-    return f"{said}. Open '{field}' under LABELS in the sidebar to filter them."
+    why = f" {result.report['sentence']}" if "sentence" in result.report else ""
+    return f"{said}.{why} Open '{field}' under LABELS in the sidebar to filter them."
 
 
 def _free_key(ctx):

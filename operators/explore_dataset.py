@@ -14,7 +14,7 @@ from ._jobs import JobOperator, run_job, show_message
 from .compute_clusters import clustered_message
 from .compute_embeddings import embedded_message
 
-_ALGORITHM = "kmeans"
+_ALGORITHM = "auto"
 
 
 class ExploreDataset(JobOperator):

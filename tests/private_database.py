@@ -31,6 +31,7 @@ def start() -> Path:
         "FIFTYONE_DO_NOT_TRACK": "true",
         "FIFTYONE_SHOW_PROGRESS_BARS": "false",
         "UVL_CHECKPOINTS": str(folder / "checkpoints"),
+        "UVL_CACHE": str(folder / "cache"),
     }
     stack = contextlib.ExitStack()
     stack.callback(shutil.rmtree, folder, ignore_errors=True)

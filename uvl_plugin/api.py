@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uvl_plugin.adapter import brain, failures, labels, runs, target, vectors, writer
+from uvl_plugin.adapter import brain, clusterings, failures, runs, target, vectors, writer
+from uvl_plugin.adapter.clusterings import Clustering
 from uvl_plugin.adapter.target import Target
 from uvl_plugin.backbones.base import Backbone
 from uvl_plugin.backbones.choice import suitable_backbone
 from uvl_plugin.backbones.presets import resolve_backbone
+from uvl_plugin.clustering.auto import Auto
 from uvl_plugin.clustering.base import Clusterer, cluster_embeddings
-from uvl_plugin.clustering.kmeans import KMeans
-from uvl_plugin.clustering.quality import Agreement, agreement
-from uvl_plugin.core.embeddings import ClusteringResult, is_noise_name
+from uvl_plugin.core.embeddings import ClusteringResult
 from uvl_plugin.core.errors import DataError, SettingsError
 from uvl_plugin.core.packages import check_installed
 from uvl_plugin.core.progress import Pace, Progress, part, shown
@@ -164,25 +164,31 @@ def embed(
 
 def cluster(
     samples: "SampleCollection",
-    algorithm: Clusterer,
+    algorithm: Clusterer | None = None,
     *,
     embeddings: str,
     field: str = "cluster",
     run_key: str,
+    like: str | None = None,
     overwrite: bool = False,
     progress: "Progress | bool | None" = None,
 ) -> ClusteringResult:
     """Clusters the vectors of a field and writes a label and a strength for each sample.
 
-    A sample without a vector gets no cluster. Noise gets a label too. The label says which
-    run it came from: "first_look 03"; 00 is the largest cluster.
+    A sample without a vector gets no cluster. Noise gets a label too, with its nearest cluster
+    and how far that is. The label says which run it came from: "first_look 03"; 00 is the largest
+    cluster. A second field has the other level: ``<field>_fine``, "first_look 03.01", or, where
+    there are more than 100 clusters, ``<field>_coarse``, "first_look group 07".
 
     Args:
         samples: an image dataset or a view of one.
-        algorithm: which, such as ``uvl.KMeans(n_clusters=10)``.
+        algorithm: which, such as ``uvl.KMeans(n_clusters=10)``; None for ``uvl.Auto()``, which
+            finds their number.
         embeddings: the vector field to read.
         field: the ``Classification`` field to write; its label is indexed.
         run_key: name of this run, under which its record is kept.
+        like: key of an earlier run: clusters that are still the same keep its names; None: the
+            run that is replaced, if there is one.
         overwrite: replace the run of this key, and the field, with whatever run wrote it.
         progress: see :func:`uvl_plugin.core.progress.shown`.
 
@@ -192,8 +198,10 @@ def cluster(
     Raises:
         DataError: if the field or the key is taken, or there are no vectors.
     """
+    algorithm = algorithm or Auto()
     _check_kind(algorithm, Clusterer, "uvl.KMeans(n_clusters=10)")
-    check_cluster(samples, embeddings, field, run_key, overwrite=overwrite)
+    check_cluster(samples, embeddings, field, run_key, like=like, overwrite=overwrite)
+    earlier = _earlier(samples, run_key, like)
     watch = Stopwatch()
     with shown(progress, "cluster") as report:
         report(0.0, "reading vectors")
@@ -202,14 +210,22 @@ def cluster(
         with watch.stage("cluster"):
             result, clusters = cluster_embeddings(found, algorithm, part(report, 0.2, 0.7))
         result = dataclasses.replace(result, n_missing=n_missing)
-        record = runs.clustering_record(
-            result, algorithm, field=field, embeddings=embeddings, seconds=watch.seconds
-        )
+        made = clusterings.new_clustering(
+            target.dataset_of(samples), run_key, result, clusters, algorithm,
+            field=field, embeddings=embeddings, like=earlier, seconds=watch.seconds,
+        )  # fmt: skip
         with watch.stage("write"):
-            writer.write_clusters(
-                samples, result, clusters, record, run_key, part(report, 0.7, 1.0)
-            )
+            everything = made.values(np.arange(len(result)), result.strengths, found)
+            writer.write_clusters(samples, everything, made.results, part(report, 0.7, 1.0))
     return result
+
+
+def _earlier(samples: "SampleCollection", run_key: str, like: str | None) -> Clustering | None:
+    """The run whose clusters keep their names."""
+    dataset = target.dataset_of(samples)
+    if like is None and run_key not in clusterings.clustering_keys(dataset):
+        return None
+    return clusterings.open_clustering(dataset, like or run_key)
 
 
 def index(
@@ -264,27 +280,6 @@ def visualize(
     return brain.write_map(samples, embeddings, brain_key, method, seed)
 
 
-def evaluate(samples: "SampleCollection", clusters: str, *, ground_truth: str) -> Agreement:
-    """Compares a cluster field with labels that the clustering has not seen.
-
-    Args:
-        samples: a dataset or view; samples that lack either label are left out.
-        clusters: the cluster field.
-        ground_truth: a ``Classification`` or text field.
-
-    Returns:
-        ACC, NMI, AMI, ARI, purity and V-measure with counts.
-
-    Raises:
-        DataError: if a field is missing or no sample has both.
-    """
-    both = labels.read_labels(samples, clusters, ground_truth)
-    pairs = [pair for pair in both if None not in pair]
-    found, truth = np.array(pairs, dtype=str).reshape(-1, 2).T
-    noise = np.array([is_noise_name(name) for name in found], dtype=bool)
-    return agreement(found, truth, noise)
-
-
 def load_model(
     backbone: Backbone | str | None = None,
     *,
@@ -331,7 +326,7 @@ def explore(
         samples: an image dataset or a view of one.
         name: stands in the names of everything written, see :class:`Names`.
         backbone: None for pixels where pictures are small, else the preset "dinov2-base".
-        algorithm: None for k-means with 10 clusters.
+        algorithm: None for ``uvl.Auto()``, which finds the number of clusters.
         map_method: see :func:`visualize`.
         overwrite: replace an earlier exploration of the same name.
         progress: see :func:`uvl_plugin.core.progress.shown`.
@@ -344,7 +339,7 @@ def explore(
     """
     target.check_samples(samples)
     backbone = resolve_backbone(backbone or default_backbone(samples))
-    algorithm = algorithm or KMeans()
+    algorithm = algorithm or Auto()
     names, watch = Names.of(name), Stopwatch()
     check_explore(samples, names, backbone, map_method, overwrite=overwrite)
     with shown(progress, "explore") as report:
@@ -439,11 +434,19 @@ def check_embed(
 
 
 def check_cluster(
-    samples: "SampleCollection", embeddings: str, field: str, run_key: str, *, overwrite: bool
+    samples: "SampleCollection",
+    embeddings: str,
+    field: str,
+    run_key: str,
+    *,
+    like: str | None = None,
+    overwrite: bool,
 ) -> None:
     """Raises what :func:`cluster` would, without working; forms call it."""
     target.check_samples(samples)
     vectors.check_has_vectors(samples, embeddings)
+    if like is not None:
+        clusterings.check_clustering(target.dataset_of(samples), like, "like")
     writer.check_may_cluster(target.dataset_of(samples), field, run_key, overwrite=overwrite)
 
 

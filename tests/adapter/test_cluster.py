@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 
+import fiftyone as fo
 import numpy as np
 import pytest
 
@@ -40,7 +41,8 @@ def test_labels_are_written_by_id(embedded):
         assert sample["cluster"].confidence == pytest.approx(float(strengths[sample.id]))
     assert result.n_clusters == 10
     assert result.sizes == sorted(result.sizes, reverse=True)
-    assert uvl.evaluate(embedded, "cluster", ground_truth="label").accuracy > 0.7
+    evaluation = uvl.evaluate(embedded, "cluster", ground_truth="label")
+    assert evaluation.agreement.accuracy > 0.7
 
 
 def test_a_sample_without_vector_gets_no_cluster_and_moves_nobody_elses(embedded):
@@ -65,8 +67,16 @@ def test_a_vector_with_nan_counts_as_missing(embedded):
     assert clusters_of(embedded)[bad] is None
 
 
-def test_noise_is_a_label(embedded):
+def test_noise_is_a_label_that_names_the_nearest_cluster(embedded):
     result = run(embedded, uvl.HDBSCAN(min_cluster_size=5))
+    noise = embedded.match({"cluster.label": "look noise"})
+    nearest, distances = noise.values(["cluster.nearest", "cluster.distance"])
+    assert set(nearest) <= {f"look {number:02d}" for number in range(result.n_clusters)}
+    assert min(distances) > 0
+    assert noise.values("cluster.confidence") == [0.0] * len(noise)
+    assert set(noise.values("cluster_fine.label")) == {"look noise"}
+    assert embedded.exclude(noise).values("cluster.nearest") == [None] * (200 - len(noise))
+    assert embedded.has_field("cluster.nearest")
     assert result.n_noise > 0
     counts = embedded.count_values("cluster.label")
     assert counts["look noise"] == result.n_noise
@@ -103,7 +113,8 @@ def test_what_is_taken_is_refused_before_work(embedded, monkeypatch, changes, me
 def test_overwriting_replaces_the_run_and_what_it_wrote(embedded):
     run(embedded)
     run(embedded.take(50, seed=1), uvl.KMeans(n_clusters=3), overwrite=True)
-    assert set(embedded.count_values("cluster.label")) == {"look 00", "look 01", "look 02", None}
+    assert len(set(embedded.count_values("cluster.label")) - {None}) == 3
+    assert len(embedded.exists("cluster")) == 50
     assert embedded.get_run_info("look").config.settings["n_clusters"] == 3
 
 
@@ -123,11 +134,9 @@ def test_deleting_the_run_removes_what_it_wrote(embedded):
 
 
 @pytest.mark.parametrize(
-    "broken", ["set_values", "rename_sample_field", "create_index", "save_run_results"]
+    "broken", ["add_sample_field", "rename_sample_field", "create_index", "save_run_results"]
 )
 def test_a_failure_leaves_nothing_behind(embedded, monkeypatch, broken):
-    import fiftyone as fo
-
     def fail(*args, **kwargs):
         raise OSError("the disk is full")
 
@@ -151,7 +160,7 @@ def test_a_failure_while_overwriting_keeps_the_earlier_run(embedded, monkeypatch
 
     with monkeypatch.context() as patch:
         patch.setattr(writer, "_ROWS", 50)
-        patch.setattr(writer, "noise_name", fail)
+        patch.setattr(writer, "write_values", fail)
         with pytest.raises(uvl.Cancelled):
             run(embedded, overwrite=True)
     assert clusters_of(embedded) == before
@@ -193,10 +202,65 @@ def test_evaluate_leaves_out_samples_that_lack_either(embedded):
     run(embedded.limit(150))
     embedded.limit(10).set_field("label", None).save()
     found = uvl.evaluate(embedded, "cluster", ground_truth="label")
-    assert found.n_items == 140
+    assert (found.n_items, found.n_unlabelled) == (150, 10)
+    assert found.agreement.n_items == 140
     with pytest.raises(uvl.DataError, match="has no field 'nope'"):
         uvl.evaluate(embedded, "cluster", ground_truth="nope")
     with pytest.raises(uvl.DataError, match="must be a Classification or a field of plain values"):
         uvl.evaluate(embedded, "cluster", ground_truth="emb")
-    with pytest.raises(uvl.DataError, match="nothing to compare"):
+    with pytest.raises(uvl.DataError, match="None of the samples has a cluster"):
         uvl.evaluate(embedded.skip(150), "cluster", ground_truth="label")
+
+
+def test_a_second_field_has_the_fine_level_inside_the_clusters(embedded):
+    result = run(embedded)
+    assert "cluster_fine.label" in embedded.list_indexes()
+    pairs = set(zip(*embedded.values(["cluster.label", "cluster_fine.label"]), strict=True))
+    assert len(pairs) == len(np.unique(result.fine)) > 10
+    assert all(fine.startswith(f"{coarse}.") for coarse, fine in pairs)
+    record = embedded.get_run_info("look").config
+    assert (record.level, record.level_field) == ("fine", "cluster_fine")
+    assert len(record.tree["merges"]) == len(pairs) - 1
+
+
+def test_more_clusters_than_the_app_can_colour_get_a_coarse_level(embedded):
+    run(embedded, uvl.KMeans(n_clusters=120, n_init=1))
+    assert len(embedded.distinct("cluster.label")) == 120
+    coarse = embedded.distinct("cluster_coarse.label")
+    assert 1 < len(coarse) <= 100
+    assert coarse[0] == "look group 00"
+    pairs = set(zip(*embedded.values(["cluster.label", "cluster_coarse.label"]), strict=True))
+    assert len(pairs) == 120
+    run(embedded, overwrite=True)
+    assert not embedded.has_field("cluster_coarse")
+    assert embedded.has_field("cluster_fine")
+
+
+@pytest.mark.parametrize("level", ["fine", "coarse"])
+def test_a_field_of_another_kind_in_the_place_of_a_level_is_refused(embedded, level):
+    embedded.add_sample_field(f"cluster_{level}", fo.StringField)
+    with pytest.raises(uvl.DataError, match=f"'cluster_{level}' is a field of another kind"):
+        run(embedded)
+
+
+def test_without_an_algorithm_the_number_is_found(embedded):
+    assert 8 <= run(embedded, None).n_clusters <= 12
+    record = embedded.get_run_info("look").config
+    assert record.algorithm == "auto"
+    assert record.report["opinions"]
+
+
+def test_clusters_that_are_still_the_same_keep_their_names(embedded):
+    run(embedded)
+    uvl.clusters(embedded, "look").rename("look 04", "loops")
+    before = clusters_of(embedded)
+    run(embedded, uvl.KMeans(n_clusters=10, seed=8), overwrite=True)
+    after = clusters_of(embedded)
+    assert "loops" in after.values()
+    same = np.mean([after[key] == name for key, name in before.items()])
+    assert same > 0.8
+    run(embedded, uvl.KMeans(n_clusters=10, seed=9), field="again", run_key="again", like="look")
+    names = {name.replace("again", "look") for name in clusters_of(embedded, "again").values()}
+    assert len(names & set(after.values())) >= 7
+    with pytest.raises(uvl.DataError, match="no run 'nope'. Clusterings: again, look"):
+        run(embedded, field="third", run_key="third", like="nope")

@@ -86,11 +86,12 @@ def test_the_report_tells_sizes_agreement_and_seconds(explored):
     folder, report, _ = explored
     assert f"1,797 handwritten digits, 8 x 8 pixels, in {folder}" in report
     sizes = [int(size) for size in re.findall(r"learned 0\d +(\d+)", report)]
-    assert len(sizes) == 10
+    assert 9 <= len(sizes) <= 12
+    assert f"{len(sizes)} clusters" in report
     assert sum(sizes) == 1797
     assert sizes == sorted(sizes, reverse=True)
     found = dict(re.findall(r"(pixels|learned) +ACC (0\.\d+), NMI 0\.\d+, ARI 0\.\d+", report))
-    assert float(found["pixels"]) > 0.75  # known for k-means on the pixels of these digits
+    assert float(found["pixels"]) > 0.75  # known for k-means, 0.79
     assert float(found["learned"]) > float(found["pixels"]) + 0.05
     assert re.search(r"^ +pixels +start +learned$", report, flags=re.MULTILINE)
     assert re.search(r"seconds: read [\d.]+, train [\d.]+, judge [\d.]+, embed [\d.]+", report)

@@ -201,7 +201,7 @@ def test_a_labeller_puts_images_into_the_clusters_of_a_run(digits, make_dataset,
             assert found[sample.filepath].confidence == pytest.approx(
                 sample["cluster"].confidence, abs=1e-4
             )
-        assert uvl.evaluate(new, "cluster", ground_truth="label").accuracy > 0.65
+        assert uvl.evaluate(new, "cluster", ground_truth="label").agreement.accuracy > 0.65
 
 
 def test_a_labeller_needs_a_clustering_of_known_vectors(digits):

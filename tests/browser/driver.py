@@ -60,7 +60,7 @@ class App:
         self.page.get_by_text(name, exact=True).first.click()
         self.button("Execute").wait_for(timeout=120 * SECONDS)
 
-    def choose(self, shown: str, wanted: str) -> None:
+    def choose(self, shown: str, wanted: str | re.Pattern) -> None:
         """Opens the list that shows one choice, and takes another."""
         self.page.get_by_role("combobox").filter(has_text=shown).first.click()
         self.page.get_by_role("option").filter(has_text=wanted).first.click()

@@ -3,6 +3,7 @@ import pytest
 from sklearn.datasets import make_circles
 from sklearn.metrics import adjusted_rand_score
 
+from uvl_plugin.clustering import hdbscan
 from uvl_plugin.clustering.base import cluster_embeddings
 from uvl_plugin.clustering.hdbscan import HDBSCAN
 from uvl_plugin.core.embeddings import Embeddings
@@ -57,3 +58,29 @@ def test_a_core_item_belongs_more_firmly_than_a_rim_item():
     inner = first & (distance < 0.3)
     outer = first & (distance > 1.0)
     assert result.strengths[inner].mean() > result.strengths[outer].mean() + 0.1
+
+
+@pytest.mark.parametrize("smallest", [10, 40])
+def test_many_items_are_clustered_by_their_neighbours_alike(smallest, monkeypatch):
+    points = groups([(0, 0), (5, 0), (0, 40), (90, 90)], 150, 0.7)
+    far = np.random.default_rng(1).uniform(-200, 200, size=(20, 2))
+    points = np.concatenate([points, far])
+    exact = clustered(points, min_cluster_size=smallest)
+    monkeypatch.setattr(hdbscan, "_MOST", 100)
+    found = clustered(points, min_cluster_size=smallest)
+    assert found.n_clusters == exact.n_clusters
+    assert adjusted_rand_score(exact.labels, found.labels) > 0.95
+    assert np.mean(np.abs(found.strengths - exact.strengths)) < 0.05
+
+
+def test_the_density_of_many_items_is_that_of_at_most_a_hundred_neighbours(monkeypatch):
+    monkeypatch.setattr(hdbscan, "_MOST", 100)
+    points = groups([(0, 0), (50, 50)], 160, 0.5)
+    result = clustered(points, min_cluster_size=150)
+    assert result.n_clusters == 2
+
+
+def test_equal_items_among_many_are_no_error(monkeypatch):
+    monkeypatch.setattr(hdbscan, "_MOST", 100)
+    points = np.repeat([[0.0, 0.0], [9.0, 9.0]], 120, axis=0)
+    assert clustered(points).n_clusters == 2

@@ -9,6 +9,7 @@ from sklearn.preprocessing import normalize as sklearn_normalize
 
 from uvl_plugin.clustering import prepare
 from uvl_plugin.clustering.prepare import fit_preparation, unit_length
+from uvl_plugin.core import scratch
 
 numbers = st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False)
 
@@ -60,6 +61,15 @@ def test_fewer_rows_than_components_keep_their_distances(vectors, n):
 def test_new_vectors_are_prepared_as_the_old_ones(vectors):
     preparation = fit_preparation(vectors, normalize=True, components=4)
     assert preparation(vectors[7:9]) == pytest.approx(preparation(vectors)[7:9], abs=1e-6)
+
+
+def test_prepared_vectors_go_to_a_mapped_file_where_memory_is_short(vectors, monkeypatch):
+    preparation = fit_preparation(vectors, normalize=True, components=4)
+    expected = preparation(vectors, np.arange(100)[::-1])
+    monkeypatch.setattr(scratch, "free_memory", lambda: 100.0)
+    mapped = preparation(vectors, np.arange(100)[::-1])
+    assert isinstance(mapped, np.memmap)
+    assert (mapped == expected).all()
 
 
 @given(arrays(np.float32, (3, 4), elements=numbers))

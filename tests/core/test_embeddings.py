@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -50,6 +52,29 @@ def test_numbers_that_are_not_finite_are_counted_and_named(bad):
     vectors[1, 2] = vectors[3, 0] = bad
     with pytest.raises(DataError, match="2 of 4 vectors hold NaN or infinity, the first of item b"):
         Embeddings(["a", "b", "c", "d"], vectors)
+
+
+def test_all_blocks_are_checked(monkeypatch):
+    monkeypatch.setattr("uvl_plugin.core.embeddings._ROWS", 3)
+    vectors = np.zeros((8, 2))
+    vectors[[4, 7]] = np.nan
+    with pytest.raises(DataError, match="2 of 8 vectors .* first of item 4"):
+        Embeddings(np.arange(8), vectors)
+
+
+def test_a_mapped_file_is_not_copied(tmp_path):
+    n, dim = 20_000, 128
+    np.save(tmp_path / "vectors.npy", np.ones((n, dim), np.float32))
+    mapped = np.load(tmp_path / "vectors.npy", mmap_mode="r")
+    ids = np.arange(n).astype(str)
+    tracemalloc.start()
+    try:
+        embeddings = Embeddings(ids, mapped)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert np.shares_memory(embeddings.vectors, mapped)
+    assert peak < 0.4 * mapped.nbytes  # ids, and a block of the numbers that are checked
 
 
 def test_a_result_counts_its_clusters_and_noise():

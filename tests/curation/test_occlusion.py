@@ -73,15 +73,18 @@ def test_values_are_the_fall_of_the_logarithm_of_the_strength():
     encoder, model = quarters()
     image = picture(top=3, left=5, side=9)
     found = occlusion_map(encoder, model, image, 0, cells=2, window=2)
-    blurred = occlusion._blurred(image)
+    blurred = occlusion._blurred(image).astype(float)
+    places = np.clip(
+        (np.arange(SIDE) + 0.5 - 7) / 14, 0, 1
+    )  # from the middle of a cell to the next
+    soft = np.stack([1 - places, places], axis=1)
     expected = np.zeros((2, 2))
     for top in (-1, 0, 1):
         for left in (-1, 0, 1):
             cells = np.zeros((2, 2), bool)
             cells[max(0, top) : top + 2, max(0, left) : left + 2] = True
-            mask = np.kron(cells, np.ones((14, 14), bool))
-            covered = image.copy()
-            covered[mask] = blurred[mask]
+            mask = soft @ cells @ soft.T
+            covered = np.uint8(np.rint(image + mask[..., None] * (blurred - image)))
             before, after = (
                 model.affinities(encoder.encode([each]))[0, 0] for each in (image, covered)
             )

@@ -92,3 +92,14 @@ def test_noise_that_joins_a_cluster_needs_no_part(three):
     found = remodelled(model, parts, labels, read)
     assert asked == []
     assert found.model.owners.tolist() == [0, 1, 2]
+
+
+def test_a_new_cluster_of_a_few_items_gets_a_part_and_the_others_stay(three):
+    vectors, labels, model = three
+    read, asked = reader(vectors)
+    edited = labels.copy()
+    edited[[0, 80]] = 3
+    found = remodelled(model, labels, edited, read)
+    assert asked == [0, 80]
+    assert sorted(set(found.model.owners.tolist())) == [0, 1, 2, 3]
+    assert (found.model.centroids[:3] == model.centroids).all()

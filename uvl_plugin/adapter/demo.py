@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,14 +20,13 @@ from uvl_plugin.core.errors import SettingsError, UVLError
 if TYPE_CHECKING:
     import fiftyone as fo
 
-    from uvl_plugin.clustering.quality import Agreement
+    from uvl_plugin.clustering.evaluation_result import Evaluation
 
 DATASET = "uvl-digits"
 TRUTH = "label"
 NAME = "learned"  # explored with the network that was trained
 PIXELS = "pixels"  # clustered for comparison
 CHECKPOINT = "uvl-digits"
-_N_CLUSTERS = 10
 _WHITE = 16  # brightest value of scikit-learn's digits
 _DONE = "uvl_demo"  # in dataset.info, when everything is complete: seconds by stage, evidence
 _ADDRESS = "127.0.0.1"
@@ -174,15 +174,12 @@ def _explore(dataset: "fo.Dataset") -> None:
     import uvl_plugin as uvl
     from uvl_plugin.training.evidence import table
 
-    algorithm = uvl.KMeans(n_clusters=_N_CLUSTERS)
     trained = uvl.train(dataset, "simclr", name=CHECKPOINT, labels=TRUTH)
-    done = uvl.explore(
-        dataset, NAME, backbone=trained.checkpoint, algorithm=algorithm, overwrite=True
-    )
+    done = uvl.explore(dataset, NAME, backbone=trained.checkpoint, overwrite=True)
     uvl.embed(dataset, "pixels", f"{PIXELS}_embedding")
     uvl.cluster(
-        dataset, algorithm, embeddings=f"{PIXELS}_embedding", field=f"{PIXELS}_cluster",
-        run_key=PIXELS, overwrite=True,
+        dataset, embeddings=f"{PIXELS}_embedding", field=f"{PIXELS}_cluster", run_key=PIXELS,
+        overwrite=True,
     )  # fmt: skip
     dataset.info[_DONE] = {
         "seconds": {**trained.seconds, **done.seconds},
@@ -209,8 +206,9 @@ def _report(dataset: "fo.Dataset", folder: Path) -> str:
     return "\n".join(
         [
             f"{len(dataset):,} handwritten digits, 8 x 8 pixels, in {folder}",
-            f"A compact CNN learnt from {done['parts']['train']:,} of them (SimCLR), k-means found",
-            f"{_N_CLUSTERS} clusters in its vectors; neither has seen the labels.",
+            f"A compact CNN learnt from {done['parts']['train']:,} of them (SimCLR); {len(sizes)} clusters",
+            "were found in its vectors. Neither saw the labels, nor how many there are.",
+            *textwrap.wrap(dataset.get_run_info(NAME).config.report["sentence"], 80),
             "",
             *(f"  {name:<{width}}  {sizes[name]:>5}" for name in sorted(sizes)),
             "",
@@ -226,7 +224,9 @@ def _report(dataset: "fo.Dataset", folder: Path) -> str:
     )
 
 
-def _scores(found: "Agreement") -> str:
+def _scores(evaluation: "Evaluation") -> str:
+    found = evaluation.agreement
+    assert found is not None  # there are labels
     return f"ACC {found.accuracy:.3f}, NMI {found.nmi:.3f}, ARI {found.ari:.3f}"
 
 

@@ -1,7 +1,7 @@
 """Backbones and clusterings as FiftyOne models."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
@@ -16,11 +16,11 @@ from fiftyone.core.models import (
 from fiftyone.utils.torch import GetItem
 from PIL import Image
 
-from uvl_plugin.adapter.runs import ClusteringRunResults
+from uvl_plugin.adapter.clusterings import open_clustering
 from uvl_plugin.adapter.vectors import backbone_of
 from uvl_plugin.backbones.base import AnyEncoder
 from uvl_plugin.clustering.assign import ClusterModel
-from uvl_plugin.core.embeddings import cluster_names
+from uvl_plugin.core.embeddings import NOISE, noise_name
 from uvl_plugin.core.errors import DataError
 from uvl_plugin.media.images import read_image
 
@@ -186,10 +186,10 @@ def _rgb(image: Any) -> np.ndarray:
 class ClusterLabeller(EmbeddingModel):
     """Puts images into the clusters of an earlier run: ``Classification(label, confidence)``."""
 
-    def __init__(self, encoder: AnyEncoder, clusters: ClusterModel, run_key: str):
+    def __init__(self, encoder: AnyEncoder, clusters: ClusterModel, names: Mapping[int, str]):
         super().__init__(encoder)
         self.clusters = clusters
-        self.names = cluster_names(run_key, len(clusters.centroids))
+        self.names = names
 
     def _results(self, images: list[np.ndarray]) -> list:
         labels, strengths = self.clusters.assign(self._vectors(images))
@@ -206,12 +206,7 @@ def labeller(dataset: fo.Dataset, run_key: str, device: str) -> ClusterLabeller:
         DataError: if there is no such clustering, or its vectors were not made by a backbone
             of this package.
     """
-    if not dataset.has_run(run_key):
-        raise DataError(
-            f"'{dataset.name}' has no run '{run_key}'. Runs: {', '.join(dataset.list_runs())}."
-        )
-    results = dataset.load_run_results(run_key, load_view=False)
-    if not isinstance(results, ClusteringRunResults):
-        raise DataError(f"The run '{run_key}' is not a clustering, so it has no clusters.")
-    backbone = backbone_of(dataset, results.config.embeddings)
-    return ClusterLabeller(backbone.load(device), results.model, run_key)
+    run = open_clustering(dataset, run_key)
+    backbone = backbone_of(dataset, run.config.embeddings)
+    names = {**run.edited.names, NOISE: noise_name(run.config.stem)}
+    return ClusterLabeller(backbone.load(device), run.results.model, names)

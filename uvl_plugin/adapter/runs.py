@@ -6,6 +6,7 @@ the name ``uvl_plugin.adapter.runs``, loads the records with their own classes.
 
 import base64
 import io
+import zlib
 from itertools import islice
 from typing import Any
 
@@ -17,9 +18,7 @@ from fiftyone.core.runs import Run, RunConfig, RunResults
 from uvl_plugin.adapter.target import dataset_of
 from uvl_plugin.backbones.base import Backbone
 from uvl_plugin.clustering.assign import ClusterModel
-from uvl_plugin.clustering.base import Clusterer
 from uvl_plugin.clustering.prepare import Preparation
-from uvl_plugin.core.embeddings import ClusteringResult
 from uvl_plugin.core.errors import DataError
 from uvl_plugin.core.packages import versions
 
@@ -27,21 +26,23 @@ _LISTED_FAILURES = 1000
 
 
 class _FieldRun(Run):
-    """A run that wrote one field, named in ``config.field``."""
+    """A run that wrote fields; deleting it deletes them."""
 
     def get_fields(self, samples: SampleCollection, key: str) -> list[str]:
         return [self.config.field]
 
     def cleanup(self, samples: SampleCollection, key: str) -> None:
         dataset = dataset_of(samples)
-        if owner_of(dataset, self.config.field) == key:
-            dataset.delete_sample_field(self.config.field)
+        for field in self.get_fields(samples, key):
+            if owner_of(dataset, field) == key:
+                dataset.delete_sample_field(field)
 
     def rename(self, samples: SampleCollection, key: str, new_key: str) -> None:
-        field = dataset_of(samples).get_field(self.config.field)
-        if field is not None:
-            field.info = {"uvl": {**field.info["uvl"], "run_key": new_key}}
-            field.save()
+        for path in self.get_fields(samples, key):
+            field = dataset_of(samples).get_field(path)
+            if field is not None and owner_of(dataset_of(samples), path) == key:
+                field.info = {"uvl": {**field.info["uvl"], "run_key": new_key}}
+                field.save()
 
 
 class EmbeddingRunConfig(RunConfig):
@@ -72,9 +73,17 @@ class ClusteringRunConfig(RunConfig):
     Attributes:
         method: ``"uvl/"`` and the name of the algorithm.
         field: the cluster field.
+        level_field, level: the field of the other level, and whether it is the ``"fine"`` or the
+            ``"coarse"`` one.
         embeddings: the vector field that was clustered.
         algorithm, settings: how, seed included.
         n_items, n_missing, n_clusters, n_noise, sizes: what came out.
+        names: of the clusters that came out, the largest first.
+        tree: how the fine clusters join: merges and heights, or None.
+        report: what the algorithm said about its work.
+        edits, undone: steps over what came out, and those that were taken back.
+        assigned: how many items were assigned later.
+        evaluation: the last one, or None.
         centroids: where the centroids are: in this run's results.
         seconds: time by stage.
         versions: of the packages.
@@ -82,21 +91,34 @@ class ClusteringRunConfig(RunConfig):
 
 
 class ClusteringRun(_FieldRun):
-    """Clusters in a field."""
+    """Clusters in two fields, one for each level."""
+
+    def get_fields(self, samples: SampleCollection, key: str) -> list[str]:
+        return [self.config.field, self.config.level_field]
 
 
 class ClusteringRunResults(RunResults):
-    """The arrays of a clustering: what assigns new samples to its clusters.
+    """The arrays of a clustering, raw as they came out.
 
     Attributes:
-        model: see :class:`~uvl_plugin.clustering.assign.ClusterModel`.
+        model: what assigns new samples to the clusters as they are now.
+        arrays: by name: ``ids``, ``labels``, ``strengths``, ``coarse``, ``fine`` of the items,
+            the model as it came out, and what the edits need, see
+            :mod:`uvl_plugin.adapter.clusterings`.
     """
 
     def __init__(
-        self, samples: Any, config: Any, key: str, model: ClusterModel, backend: Any = None
+        self,
+        samples: Any,
+        config: Any,
+        key: str,
+        model: ClusterModel,
+        arrays: dict[str, np.ndarray],
+        backend: Any = None,
     ):
         super().__init__(samples, config, key, backend=backend)
         self.model = model
+        self.arrays = arrays
 
     def serialize(self, reflective: bool = False) -> dict:
         preparation = self.model.preparation
@@ -105,8 +127,11 @@ class ClusteringRunResults(RunResults):
             "metric": self.model.metric,
             "normalize": preparation.normalize,
             "centroids": _packed(self.model.centroids),
+            "owners": _packed(self.model.owners),
+            "radii": _packed(self.model.radii),
             "mean": _packed(preparation.mean),
             "components": _packed(preparation.components),
+            "arrays": {name: _packed(array) for name, array in self.arrays.items()},
         }
 
     @classmethod
@@ -114,9 +139,15 @@ class ClusteringRunResults(RunResults):
         mean, components = (
             None if d[name] is None else _unpacked(d[name]) for name in ("mean", "components")
         )
-        preparation = Preparation(d["normalize"], mean, components)
-        model = ClusterModel(preparation, _unpacked(d["centroids"]), d["metric"])
-        return cls(samples, config, key, model)
+        model = ClusterModel(
+            Preparation(d["normalize"], mean, components),
+            _unpacked(d["centroids"]),
+            _unpacked(d["owners"]),
+            _unpacked(d["radii"]),
+            d["metric"],
+        )
+        arrays = {name: _unpacked(text) for name, text in d["arrays"].items()}
+        return cls(samples, config, key, model, arrays)
 
 
 def _packed(array: np.ndarray | None) -> str | None:
@@ -124,11 +155,12 @@ def _packed(array: np.ndarray | None) -> str | None:
         return None
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
-    return base64.b64encode(buffer.getvalue()).decode()
+    return base64.b64encode(zlib.compress(buffer.getvalue(), 1)).decode()
 
 
 def _unpacked(text: str) -> np.ndarray:
-    return np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False)
+    plain = zlib.decompress(base64.b64decode(text))
+    return np.load(io.BytesIO(plain), allow_pickle=False)
 
 
 def record_embedding(
@@ -151,32 +183,6 @@ def record_embedding(
     )
     key = embedding_run_key(config.field)
     samples.register_run(key, config, overwrite=True, cleanup=False)
-
-
-def clustering_record(
-    result: ClusteringResult,
-    algorithm: Clusterer,
-    *,
-    field: str,
-    embeddings: str,
-    seconds: dict[str, float],
-) -> ClusteringRunConfig:
-    """The record of a clustering, not written yet."""
-    return ClusteringRunConfig(
-        method=f"uvl/{algorithm.name}",
-        field=field,
-        embeddings=embeddings,
-        algorithm=algorithm.name,
-        settings=algorithm.to_dict(),
-        n_items=len(result),
-        n_missing=result.n_missing,
-        n_clusters=result.n_clusters,
-        n_noise=result.n_noise,
-        sizes=result.sizes,
-        centroids="results.model.centroids",
-        seconds=seconds,
-        versions=versions(),
-    )
 
 
 def embedding_run_key(field: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import numpy as np
+from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
 from uvl_plugin.adapter.runs import drop_field, embedding_run_key, origin_of
@@ -19,6 +20,7 @@ from uvl_plugin.adapter.target import Target, dataset_of
 from uvl_plugin.backbones.base import Backbone, backbones
 from uvl_plugin.core.embeddings import Embeddings
 from uvl_plugin.core.errors import DataError
+from uvl_plugin.core.scratch import new_rows
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -27,12 +29,14 @@ _STORED = "<f4"  # float32, the least significant byte first
 _PORTION_SECONDS = 1.0
 _PORTION_BYTES = 4 * 2**20
 _OPERATIONS = 2000  # of one request to the database
+_PAGE = 500  # vectors read at once
 
 
 def read_embeddings(samples: SampleCollection, field: str) -> tuple[Embeddings, int]:
     """Reads the vectors of a field.
 
-    Samples without a vector, or with one that is not finite, are left out.
+    Samples without a vector, or with one that is not finite, are left out. The vectors are read
+    page by page into one array, in a mapped file if memory is short.
 
     Args:
         samples: a dataset or view.
@@ -46,26 +50,46 @@ def read_embeddings(samples: SampleCollection, field: str) -> tuple[Embeddings, 
     """
     dataset = dataset_of(samples)
     check_vector_field(dataset, field)
-    ids, found = samples.values(["id", field])
-    rows = {
-        key: np.asarray(row, np.float32)
-        for key, row in zip(ids, found, strict=True)
-        if row is not None
-    }
-    rows = {key: row for key, row in rows.items() if np.isfinite(row).all()}
-    if not rows:
+    ids = samples.values("id")
+    kept: list[str] = []
+    vectors, shapes = np.zeros((0, 0), np.float32), set()
+    for key, vector in _vectors(dataset, ids, field):
+        if not np.isfinite(vector).all():
+            continue
+        if not kept:
+            vectors = new_rows(len(ids), vector.size)
+        if vector.size == vectors.shape[1]:
+            vectors[len(kept)] = vector.ravel()
+        shapes.add(vector.shape)
+        kept.append(key)
+    if not kept:
         raise DataError(
             f"None of the {len(ids)} samples has a vector in '{field}'; embed them first.",
             "embeddings",
         )
-    lengths = {row.shape for row in rows.values()}
-    if len(lengths) > 1:
+    if len(shapes) > 1:
         raise DataError(
-            f"'{field}' holds vectors of different shapes {sorted(lengths)}; embed the samples "
+            f"'{field}' holds vectors of different shapes {sorted(shapes)}; embed the samples "
             "again with one backbone and overwrite=True."
         )
-    embeddings = Embeddings(np.array(list(rows)), np.stack(list(rows.values())), field)
-    return embeddings, len(ids) - len(rows)
+    return Embeddings(np.array(kept), vectors[: len(kept)], field), len(ids) - len(kept)
+
+
+def _vectors(
+    dataset: fo.Dataset, ids: Sequence[str], field: str
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Id and vector, float32, of the samples that have one, in the order of ``ids``; straight
+    from the database, page by page."""
+    name = dataset.get_field(field).db_field or field
+    for start in range(0, len(ids), _PAGE):
+        page = [ObjectId(key) for key in ids[start : start + _PAGE]]
+        found = dataset._sample_collection.find({"_id": {"$in": page}}, {name: 1})
+        values = {document["_id"]: document.get(name) for document in found}
+        for key in page:
+            value = values.get(key)
+            if value is not None:
+                plain = read_stored(value) if isinstance(value, bytes) else value
+                yield str(key), np.asarray(plain, np.float32)
 
 
 def check_vector_field(dataset: fo.Dataset, field: str) -> None:
@@ -243,6 +267,23 @@ def stored(vector: np.ndarray) -> bytes:
     """
     plain = np.asarray(vector, _STORED)
     return zlib.compress(_header(len(plain)) + plain.tobytes(), 0)
+
+
+def read_stored(value: bytes) -> np.ndarray:
+    """The vector that :func:`stored` or FiftyOne wrote, in the type it was written in."""
+    plain = zlib.decompress(value)
+    if plain[6] != 1:  # of NumPy's formats; 1 has two bytes for the length of its header
+        return np.load(io.BytesIO(plain), allow_pickle=False)
+    begin = 10 + int.from_bytes(plain[8:10], "little")
+    shape, dtype = _described(plain[8:begin])
+    return np.frombuffer(plain, dtype, offset=begin).reshape(shape)
+
+
+@functools.lru_cache(maxsize=64)
+def _described(header: bytes) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type that a header of NumPy's format tells; all vectors of a field share it."""
+    shape, _, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(header))
+    return shape, dtype
 
 
 @functools.cache

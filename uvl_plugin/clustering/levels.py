@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from uvl_plugin.clustering.assign import means_of
+from uvl_plugin.clustering.linkage import join
 from uvl_plugin.clustering.space import Hierarchy, Space
 from uvl_plugin.clustering.subtrees import Subtrees
 from uvl_plugin.core.progress import silent
@@ -187,8 +188,6 @@ def ward(means: np.ndarray, sizes: np.ndarray) -> Tree:
         means: shape ``(m, dim)``.
         sizes: items that each stands for, shape ``(m,)``.
     """
-    from uvl_plugin.clustering.agglomerative import join
-
     if len(means) <= _AT_ONCE:
         return join(means, sizes, "ward", silent)
     groups = _nearest(means, np.arange(len(means)), _k_means(means, len(means) // _GROUP))

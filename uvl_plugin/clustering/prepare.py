@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from uvl_plugin.core.scratch import new_rows
+
 _ROWS = 8192  # rows that are turned into float64 at a time
 
 
@@ -23,10 +25,10 @@ class Preparation:
 
     def __call__(self, vectors: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
         """Vectors of shape ``(n, dim)`` to ``(n, kept)``, float32, in the order of the rows named
-        by ``order``, or as they are."""
+        by ``order``, or as they are; in a mapped file if memory is short."""
         chosen = np.arange(len(vectors)) if order is None else order
         kept = vectors.shape[1] if self.components is None else len(self.components)
-        prepared = np.empty((len(chosen), kept), np.float32)
+        prepared = new_rows(len(chosen), kept)
         for start in range(0, len(chosen), _ROWS):
             rows = slice(start, start + _ROWS)
             prepared[rows] = self._prepared(vectors[chosen[rows]])

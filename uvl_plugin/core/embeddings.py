@@ -10,6 +10,7 @@ from uvl_plugin.core.tree import Tree
 
 NOISE = -1
 _NOISE_WORD = "noise"
+_ROWS = 8192  # that are checked at a time
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Embeddings:
 
     Attributes:
         ids: unique ids, shape ``(n,)``, strings.
-        vectors: shape ``(n, dim)``, float32, finite.
+        vectors: shape ``(n, dim)``, float32, finite; may be a ``np.memmap`` of a file, and is
+            then never copied whole.
         space: names what made the vectors; vectors of different spaces do not compare.
 
     Raises:
@@ -39,11 +41,11 @@ class Embeddings:
             )
         if len(np.unique(self.ids)) != len(self.ids):
             raise DataError("Embeddings need unique ids, and at least one occurs twice.")
-        finite = np.isfinite(self.vectors).all(axis=1)
-        if not finite.all():
+        bad = self._not_finite()
+        if len(bad):
             raise DataError(
-                f"{np.sum(~finite)} of {len(self)} vectors hold NaN or infinity, the first of "
-                f"item {self.ids[~finite][0]}; embed these items again."
+                f"{len(bad)} of {len(self)} vectors hold NaN or infinity, the first of "
+                f"item {self.ids[bad[0]]}; embed these items again."
             )
 
     def __len__(self) -> int:
@@ -53,6 +55,14 @@ class Embeddings:
     def dim(self) -> int:
         """Length of each vector."""
         return self.vectors.shape[1]
+
+    def _not_finite(self) -> np.ndarray:
+        """Rows that hold a number that is not finite."""
+        found = [np.zeros(0, np.int64)]
+        for start in range(0, len(self), _ROWS):
+            finite = np.isfinite(self.vectors[start : start + _ROWS]).all(axis=1)
+            found.append(start + np.flatnonzero(~finite))
+        return np.concatenate(found)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ RECORDED = (
     "lightly",
     "scikit-learn",
     "umap-learn",
+    "scikit-network",
     "numpy",
     "pillow",
 )

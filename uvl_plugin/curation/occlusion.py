@@ -77,11 +77,13 @@ def occlusion_map(
     """Covers one window of an image after the other, and sees how far it leaves its cluster.
 
     A window shows the blurred image where it covers: a flat colour is a shape of its own, and on
-    a dark ground looks like a stroke. What is followed is ``log softmax(cosine / 0.1)`` of the
+    a dark ground looks like a stroke. It has soft edges, as sharp ones alone move photographs to
+    other clusters. What is followed is ``log softmax(cosine / 0.1)`` of the
     cluster, the logarithm of the strength. The value of a cell is the mean of the windows over it.
 
     Source: M. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks",
-    arXiv:1311.2901, section 4.2.
+    arXiv:1311.2901, section 4.2; soft edges: V. Petsiuk and others, "RISE", arXiv:1806.07421,
+    section 3.2.
 
     Args:
         encoder: whose vectors ``model`` is of.
@@ -168,16 +170,16 @@ def _strengths(
     progress: Progress,
 ) -> np.ndarray:
     """Strength of the image as it is, then with each window covered: ``(1 + windows,)``, above 0."""
-    side, cells = len(pixels), covered.shape[1]
-    instead = _blurred(pixels)
-    cell_of = np.arange(side) * cells // side
+    cells = covered.shape[1]
+    instead = _blurred(pixels).astype(np.float32)
+    spread = _interpolated(len(pixels), 0.0, 1.0, cells).astype(np.float32)
     pictures = np.concatenate([np.zeros((1, cells, cells), bool), covered])
     strengths = np.empty(len(pictures))
     for start in range(0, len(pictures), _BATCH):
         progress(start / len(pictures), f"covered {start} of {len(pictures)} windows")
-        masks = pictures[start : start + _BATCH][:, cell_of][:, :, cell_of, None]
-        batch = encoder.encode(np.where(masks, instead, pixels))
-        affinities = model.affinities(model.preparation(batch))[:, cluster]
+        masks = (spread @ pictures[start : start + _BATCH] @ spread.T)[..., None]
+        batch = np.rint(pixels + masks * (instead - pixels)).astype(np.uint8)
+        affinities = model.affinities(model.preparation(encoder.encode(batch)))[:, cluster]
         strengths[start : start + _BATCH] = np.maximum(affinities, np.finfo(np.float32).tiny)
     progress(1.0, "covered all windows")
     return strengths

@@ -35,8 +35,8 @@ def remodelled(
     """The model of clusters that were edited.
 
     A part of the raw model that is still in one piece goes to the cluster that has it now. One
-    that was taken apart is replaced by the means of its pieces, and what was made of noise gets
-    a part of its own; only for these are vectors needed.
+    that was taken apart is replaced by the means of its pieces, and a cluster that has no part
+    yet, such as one made of noise, gets one; only for these are vectors needed.
 
     Args:
         parts: part of the raw model that each item belongs to, shape ``(n,)``, noise -1.
@@ -49,7 +49,8 @@ def remodelled(
     owners, broken = _owners(pairs, counts, len(raw.centroids))
     kept = np.setdiff1d(labels, NOISE)
     homeless = np.setdiff1d(kept, owners[~broken])
-    pieces = np.where(pairs[:, 0] == NOISE, np.isin(pairs[:, 1], homeless), broken[pairs[:, 0]])
+    taken_apart = np.append(broken, False)[pairs[:, 0]]  # the last is noise, which is no part
+    pieces = taken_apart | np.isin(pairs[:, 1], homeless)
     rows = np.flatnonzero(pieces[member])
     prepared = np.empty((0, raw.centroids.shape[1]), np.float32)
     whole = np.flatnonzero(~broken)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uvl_plugin.clustering.assign import TEMPERATURE, ClusterModel
+from uvl_plugin.core.embeddings import NOISE
 from uvl_plugin.core.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
@@ -151,7 +152,10 @@ class _Attacked:
             self._axes = on_device(model.preparation.components)
         self._directions = functional.normalize(on_device(model.centroids))
         owners = on_device(model.owners)
-        self._parts = [owners == cluster for cluster in range(model.n_clusters)]
+        numbers = sorted(set(model.owners.tolist()) - {NOISE})  # edited clusters have gaps
+        self._parts = [owners == cluster for cluster in numbers]
+        self._places = torch.full((model.n_clusters + 1,), NOISE, device=encoder.device)
+        self._places[numbers] = torch.arange(len(numbers), device=encoder.device)  # the last: noise
 
     def clusters(self, pixels: "torch.Tensor") -> "torch.Tensor":
         """Number of the cluster of each image, ``(n,)``."""
@@ -174,7 +178,9 @@ class _Attacked:
                 vectors = (vectors - self._middle) @ self._axes.T
             parts = functional.normalize(vectors) @ self._directions.T
             cosines = torch.stack([parts[:, of].amax(1) for of in self._parts], dim=1)
-            return functional.cross_entropy(cosines / TEMPERATURE, own, reduction="sum")
+            return functional.cross_entropy(
+                cosines / TEMPERATURE, self._places[own], ignore_index=NOISE, reduction="sum"
+            )
 
         return loss
 

@@ -1,0 +1,430 @@
+"""A clustering as the dataset keeps it: opened, edited, added to, written back."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from fiftyone.core.collections import SampleCollection
+
+from uvl_plugin.adapter import writer
+from uvl_plugin.adapter.runs import ClusteringRunConfig, ClusteringRunResults, owner_of
+from uvl_plugin.adapter.vectors import read_embeddings
+from uvl_plugin.clustering.assign import ClusterModel
+from uvl_plugin.clustering.base import Clusterer, clusterers
+from uvl_plugin.core.embeddings import NOISE, ClusteringResult, Embeddings, cluster_names
+from uvl_plugin.core.errors import DataError
+from uvl_plugin.core.packages import versions
+from uvl_plugin.core.progress import Progress, silent
+from uvl_plugin.core.tree import Tree
+from uvl_plugin.curation.edited import Edited, Named, RawClusters
+from uvl_plugin.curation.edits import Assign
+from uvl_plugin.curation.history import History
+from uvl_plugin.curation.identity import carried_names
+from uvl_plugin.curation.naming import COARSE, FINE, names_of, other_names
+from uvl_plugin.curation.remodel import remodelled
+
+LABELS = "labels"
+_EDIT = "edit "  # before the names of the arrays that edits need
+_RAW = "raw "  # before those of the model as it came out
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """A run, opened.
+
+    Attributes:
+        dataset: that it is of.
+        run_key: its key.
+        config: its record.
+        results: its arrays.
+    """
+
+    dataset: fo.Dataset
+    run_key: str
+    config: ClusteringRunConfig
+    results: ClusteringRunResults
+
+    @cached_property
+    def history(self) -> History:
+        """Its edits."""
+        return History.from_dict(self.config.history, _without(_EDIT, self.results.arrays))
+
+    @cached_property
+    def raw(self) -> RawClusters:
+        """What came out."""
+        arrays = self.results.arrays
+        return RawClusters(
+            ids=arrays["ids"],
+            labels=arrays["labels"],
+            names=tuple(self.config.names),
+            leaves=arrays["fine"],
+            next_number=self.config.next_number,
+        )
+
+    @cached_property
+    def edited(self) -> Edited:
+        """What the edits made of it."""
+        return self.history.replay(self.raw, self.named)
+
+    @property
+    def named(self) -> Named:
+        """What a new cluster is called."""
+        return _named(self.config.stem, len(self.config.names))
+
+    @property
+    def algorithm(self) -> Clusterer:
+        """What made it, with its settings."""
+        return clusterers[self.config.algorithm].from_dict(self.config.settings)
+
+    @property
+    def raw_model(self) -> ClusterModel:
+        """What would assign new samples to the clusters as they came out."""
+        model, arrays = self.results.model, _without(_RAW, self.results.arrays)
+        return ClusterModel(
+            model.preparation, arrays["centroids"], arrays["owners"], arrays["radii"], model.metric
+        )
+
+    @property
+    def tree(self) -> Tree | None:
+        """How the fine clusters join."""
+        return None if self.config.tree is None else Tree.from_dict(self.config.tree)
+
+    def number_of(self, name: str) -> int:
+        """The number of the cluster of this name.
+
+        Raises:
+            DataError: if there is none.
+        """
+        numbers = {known: number for number, known in self.edited.names.items()}
+        if name not in numbers:
+            known = ", ".join(list(numbers)[:10]) + (", ..." if len(numbers) > 10 else "")
+            raise DataError(
+                f"The run '{self.run_key}' has no cluster '{name}'. Clusters: {known}.", "cluster"
+            )
+        return numbers[name]
+
+    def members_in(self, samples: SampleCollection) -> Embeddings:
+        """Vectors of those samples that are in the run.
+
+        Raises:
+            DataError: if none is.
+        """
+        found, _ = read_embeddings(samples, self.config.embeddings)
+        inside = np.isin(found.ids, self.raw.ids)
+        if not inside.any():
+            raise DataError(f"None of the samples is in the run '{self.run_key}'.")
+        return Embeddings(found.ids[inside], found.vectors[inside], found.space)
+
+    def labels_of(self, ids: np.ndarray) -> np.ndarray:
+        """Number of the cluster of each of these items as it is now, noise -1."""
+        return self.edited.labels[self.raw.rows(ids)]
+
+    def record_evaluation(self, evaluation: dict[str, Any]) -> None:
+        """Keeps the last evaluation in the record."""
+        self.config.evaluation = evaluation
+        self.dataset.update_run_config(self.run_key, self.config)
+
+    def vectors_of(self, rows: np.ndarray) -> np.ndarray:
+        """Vectors of some of its items, shape ``(m, dim)``.
+
+        Raises:
+            DataError: if one of them has none any more.
+        """
+        ids = self.raw.ids[rows]
+        found, _ = read_embeddings(self.dataset.select(ids.tolist()), self.config.embeddings)
+        places = {key: place for place, key in enumerate(found.ids.tolist())}
+        gone = [key for key in ids.tolist() if key not in places]
+        if gone:
+            raise DataError(
+                f"{len(gone)} of {len(ids)} items of the run '{self.run_key}' have no vector in "
+                f"'{self.config.embeddings}' any more, the first is {gone[0]}; embed them again.",
+                "embeddings",
+            )
+        return found.vectors[[places[key] for key in ids.tolist()]]
+
+    def with_history(self, history: History, progress: Progress = silent) -> "Clustering":
+        """Makes these its edits, and writes what they change: record, arrays and fields.
+
+        Raises:
+            DataError: if an edit is not possible.
+        """
+        edited = history.replay(self.raw, self.named)
+        parts = self.results.arrays[self.config.parts]
+        new = remodelled(self.raw_model, parts, edited.labels, self.vectors_of)
+        changed = self._recorded(edited, history, new.model)
+        try:
+            self._write_changes(changed, new.rows, new.prepared, progress)
+        except BaseException:
+            self.restore()
+            changed._write_changes(self, new.rows[:0], new.prepared[:0], silent)
+            raise
+        return changed
+
+    def restore(self) -> None:
+        """Writes record and arrays as they are here, over what was recorded since."""
+        self.dataset.update_run_config(self.run_key, self.config)
+        self.dataset.save_run_results(self.run_key, self.results)
+
+    def with_items(
+        self, ids: np.ndarray, clusters: np.ndarray, strengths: np.ndarray, leaves: np.ndarray
+    ) -> "Clustering":
+        """Adds items to clusters, as one more edit, and records it; writes no field.
+
+        Args:
+            ids: of samples that are not in the run yet, shape ``(m,)``.
+            clusters: number of the cluster of each as they are now, noise -1.
+            strengths: shape ``(m,)``.
+            leaves: fine cluster of each as it came out, noise -1.
+        """
+        added = {"ids": ids, "strengths": strengths, "fine": leaves}
+        nothing = np.full(len(ids), NOISE, np.int64)
+        arrays = {
+            name: np.concatenate([array, added.get(name, nothing)])
+            if name in ("ids", "labels", "strengths", "coarse", "fine")
+            else array
+            for name, array in self.results.arrays.items()
+        }
+        results = self._results(arrays, self.results.model)
+        bigger = Clustering(self.dataset, self.run_key, self.config, results)
+        history = self.history.apply(Assign(items=ids, clusters=clusters))
+        edited = history.replay(bigger.raw, self.named)
+        return bigger._recorded(edited, history, self.results.model)
+
+    def values(
+        self, rows: np.ndarray, strengths: np.ndarray, known: Embeddings | None = None
+    ) -> writer.FieldValues:
+        """What stands in the fields for some of its items.
+
+        Args:
+            strengths: shape ``(m,)``, NaN: as it is.
+            known: vectors of all items, in their order; None: read where they are needed.
+        """
+        edited, arrays = self.edited, self.results.arrays
+        stem, level = self.config.stem, self.config.level
+        labels = edited.labels
+        others = other_names(labels, edited.names, arrays[level], level, stem)
+        nearest: list[tuple[str, float] | None] = [None] * len(rows)
+        lost = np.flatnonzero(labels[rows] == NOISE)
+        if len(lost) and self.results.model.n_clusters:
+            read = self.vectors_of if known is None else known.vectors.__getitem__
+            for place, near in zip(lost, _nearest(self, read(rows[lost])), strict=True):
+                nearest[place] = near
+        return writer.FieldValues(
+            edited.raw.ids[rows],
+            names_of(labels[rows], edited.names, stem),
+            others[rows],
+            strengths,
+            nearest,
+        )
+
+    def _write_changes(
+        self, changed: "Clustering", rows: np.ndarray, prepared: np.ndarray, progress: Progress
+    ) -> None:
+        """Writes the labels of the items whose cluster, or whose name, is another than before."""
+        before, after = self._names(), changed._names()
+        different = np.flatnonzero((before != after).any(axis=0))
+        strengths = np.full(len(after[0]), np.nan, np.float32)
+        labels = changed.edited.labels
+        strengths[rows] = changed.results.model.strengths(prepared, labels[rows])
+        raw = labels == changed.raw.labels
+        strengths[raw] = changed.results.arrays["strengths"][raw]
+        strengths[labels == NOISE] = 0.0
+        values = changed.values(different, strengths[different])
+        writer.update_clusters(self.dataset, changed.config, values, progress)
+
+    def _names(self) -> np.ndarray:
+        """Names at both levels, shape ``(2, n)``."""
+        labels, names = self.edited.labels, self.edited.names
+        stem, level = self.config.stem, self.config.level
+        others = other_names(labels, names, self.results.arrays[level], level, stem)
+        return np.stack([names_of(labels, names, stem), others])
+
+    def _recorded(self, edited: Edited, history: History, model: ClusterModel) -> "Clustering":
+        """Writes record and arrays."""
+        config = self.config.copy()
+        config.history = history.to_dict()
+        config.steps = list(edited.steps)
+        config.clusters = _clusters(edited)
+        config.n_items, config.n_clusters = len(edited.labels), len(edited.names)
+        config.n_noise = int(np.sum(edited.labels == NOISE))
+        arrays = {k: v for k, v in self.results.arrays.items() if not k.startswith(_EDIT)}
+        arrays |= {_EDIT + name: array for name, array in history.arrays().items()}
+        results = self._results(arrays, model, config)
+        self.dataset.update_run_config(self.run_key, config)
+        self.dataset.save_run_results(self.run_key, results)
+        return Clustering(self.dataset, self.run_key, config, results)
+
+    def _results(
+        self,
+        arrays: dict[str, np.ndarray],
+        model: ClusterModel,
+        config: ClusteringRunConfig | None = None,
+    ) -> ClusteringRunResults:
+        config = config or self.config
+        return ClusteringRunResults(self.dataset, config, self.run_key, model, arrays)
+
+
+def open_clustering(dataset: fo.Dataset, run_key: str) -> Clustering:
+    """Opens a run.
+
+    Raises:
+        DataError: if there is no such run, or it is no clustering.
+    """
+    check_clustering(dataset, run_key)
+    results = dataset.load_run_results(run_key, cache=False, load_view=False)
+    return Clustering(dataset, run_key, results.config, results)
+
+
+def clustering_of(dataset: fo.Dataset, field: str) -> Clustering | None:
+    """The run that wrote a cluster field; None where no clustering did."""
+    owner = owner_of(dataset, field)
+    if owner not in clustering_keys(dataset) or dataset.get_run_info(owner).config.field != field:
+        return None
+    return open_clustering(dataset, owner)
+
+
+def clustering_with(dataset: fo.Dataset, cluster: str) -> Clustering:
+    """The run that has a cluster of this name.
+
+    Raises:
+        DataError: if none has.
+    """
+    for run_key in clustering_keys(dataset):
+        clusters = dataset.get_run_info(run_key).config.clusters
+        if any(known["name"] == cluster for known in clusters):
+            return open_clustering(dataset, run_key)
+    raise DataError(f"No clustering of '{dataset.name}' has a cluster '{cluster}'.", "cluster")
+
+
+def check_clustering(dataset: fo.Dataset, run_key: str, argument: str = "run_key") -> None:
+    """Raises :class:`DataError` unless there is such a run, and it is a clustering."""
+    known = clustering_keys(dataset)
+    if run_key in known:
+        return
+    hint = f"Clusterings: {', '.join(known) or 'none'}."
+    if dataset.has_run(run_key):
+        raise DataError(
+            f"The run '{run_key}' is not a clustering, so it has no clusters. {hint}", argument
+        )
+    raise DataError(f"'{dataset.name}' has no run '{run_key}'. {hint}", argument)
+
+
+def clustering_keys(dataset: fo.Dataset) -> list[str]:
+    """Keys of the clusterings of a dataset."""
+    infos = ((key, dataset.get_run_info(key).config) for key in dataset.list_runs())
+    return [key for key, config in infos if isinstance(config, ClusteringRunConfig)]
+
+
+def new_clustering(
+    dataset: fo.Dataset,
+    run_key: str,
+    result: ClusteringResult,
+    model: ClusterModel,
+    algorithm: Clusterer,
+    *,
+    field: str,
+    embeddings: str,
+    like: Clustering | None,
+    seconds: dict[str, float],
+) -> Clustering:
+    """The run of a clustering, not written yet.
+
+    Args:
+        like: an earlier run; clusters that are still the same keep its names.
+    """
+    names, following = tuple(cluster_names(run_key, result.n_clusters)), result.n_clusters
+    if like is not None:
+        old = dataclasses.replace(like.edited, named=_named(run_key, len(like.config.names)))
+        names, following = carried_names(old, result.ids, result.labels)
+        own = like.config.stem + " "
+        names = tuple(
+            f"{run_key} {name.removeprefix(own)}" if name.startswith(own) else name
+            for name in names
+        )
+    level = FINE if np.array_equal(result.labels, result.coarse) else COARSE
+    config = ClusteringRunConfig(
+        method=f"uvl/{algorithm.name}",
+        field=field,
+        level_field=writer.level_field(field, level),
+        level=level,
+        parts=LABELS if algorithm.round else FINE,
+        stem=run_key,
+        embeddings=embeddings,
+        algorithm=algorithm.name,
+        settings=algorithm.to_dict(),
+        n_items=len(result),
+        n_missing=result.n_missing,
+        n_clusters=result.n_clusters,
+        n_noise=result.n_noise,
+        sizes=result.sizes,
+        names=list(names),
+        next_number=following,
+        tree=_tree(result.tree),
+        report=result.report,
+        history=History().to_dict(),
+        steps=[],
+        evaluation=None,
+        seconds=seconds,
+        versions=versions(),
+    )
+    arrays = {
+        "ids": result.ids,
+        "labels": result.labels,
+        "strengths": result.strengths,
+        "coarse": result.coarse,
+        "fine": result.fine,
+        **{f"{_RAW}{name}": getattr(model, name) for name in ("centroids", "owners", "radii")},
+    }
+    results = ClusteringRunResults(dataset, config, run_key, model, arrays)
+    made = Clustering(dataset, run_key, config, results)
+    config.clusters = _clusters(made.edited)
+    return made
+
+
+def _clusters(edited: Edited) -> list[dict[str, Any]]:
+    """Number, name and size of each cluster as it is now, for whoever reads only the record."""
+    sizes = edited.sizes
+    return [
+        {"number": number, "name": name, "size": sizes[number]}
+        for number, name in edited.names.items()
+    ]
+
+
+def _named(stem: str, n_clusters: int) -> Callable[[int], str]:
+    width = max(2, len(str(n_clusters - 1)))
+    return lambda number: f"{stem} {number:0{width}d}"
+
+
+def _nearest(clustering: Clustering, vectors: np.ndarray) -> list[tuple[str, float]]:
+    """Name of the nearest cluster of each vector, and how far it is."""
+    model = clustering.results.model
+    owned = dataclasses.replace(
+        model,
+        centroids=model.centroids[model.owners != NOISE],
+        owners=model.owners[model.owners != NOISE],
+        radii=model.radii[model.owners != NOISE],
+    )
+    parts, distances = owned.nearest(owned.preparation(vectors))
+    names = clustering.edited.names
+    return [
+        (names[owner], distance)
+        for owner, distance in zip(owned.owners[parts].tolist(), distances.tolist(), strict=True)
+    ]
+
+
+def _without(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
+def _tree(tree: Tree | None) -> dict[str, list] | None:
+    if tree is None:
+        return None
+    return tree.to_dict()
