@@ -192,6 +192,19 @@ def test_a_failure_while_writing_takes_the_edit_back(clustered, monkeypatch):
     assert written == [written[0]] * 2
 
 
+def test_deleted_samples_do_not_hinder(clustered):
+    gone = clustered.match({"cluster.label": "look 00"}).limit(3)
+    clustered.delete_samples(gone)
+    clusters = uvl.clusters(clustered, "look")
+    clusters.split("look 00", 2)
+    clusters.merge("look 01", "look 02")
+    assert len(clustered.distinct("cluster.label")) == 6
+    clusters.undo()
+    clusters.undo()
+    assert len(clustered.distinct("cluster.label")) == 6
+    assert clusters.steps == []
+
+
 def test_what_is_no_clustering_has_no_clusters(clustered):
     with pytest.raises(uvl.DataError, match="'embed_emb' is not a clustering.*Clusterings: look"):
         uvl.clusters(clustered, "embed_emb")

@@ -65,7 +65,9 @@ def test_the_smallest_cluster_is_one_item_in_fifty(n, smallest, monkeypatch):
             return Grouping(np.zeros(len(space)), np.ones(len(space)))
 
     monkeypatch.setattr("uvl_plugin.clustering.umap_hdbscan.HDBSCAN", Dense)
-    monkeypatch.setattr(UMAPHDBSCAN, "_unfolded", lambda self, vectors: vectors)
+    monkeypatch.setattr(
+        "uvl_plugin.clustering.umap_hdbscan.unfold", lambda space, *settings: space.vectors
+    )
     clustered(np.zeros((n, 2)))
     clustered(np.zeros((n, 2)), min_cluster_size=9)
     assert asked == [smallest, 9]

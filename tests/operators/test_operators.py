@@ -15,8 +15,11 @@ from uvl_plugin.backbones.base import backbones
 from uvl_plugin.backbones.presets import presets
 from uvl_plugin.clustering.base import clusterers
 
-JOBS = {"compute_embeddings", "compute_clusters", "explore_dataset", "train_backbone"}
-NAMES = {*JOBS, "stop_job", "uvl_training"}
+JOBS = {
+    "compute_embeddings", "compute_clusters", "explore_dataset", "train_backbone",
+    "assign_samples", "evaluate_clusters", "explain_cluster", "score_items",
+}  # fmt: skip
+NAMES = {*JOBS, "edit_clusters", "compare_runs", "stop_job", "uvl_training", "uvl_evaluation"}
 
 
 def operator(name):
@@ -51,6 +54,10 @@ def engine(**settings):
 
 def torchvision(**settings):
     return {"backbone": "torchvision", "torchvision": settings}
+
+
+def kmeans(**settings):
+    return {"algorithm": "kmeans", "kmeans": settings}
 
 
 @pytest.fixture
@@ -93,8 +100,8 @@ def test_every_setting_is_in_the_form(embedded, name, key, entry):
 @pytest.mark.parametrize(
     ("name", "params", "where", "message"),
     [
-        ("compute_clusters", {"kmeans": {"n_clusters": 0}}, "n_clusters", "must be at least 1, got 0"),
-        ("compute_clusters", {"kmeans": {"n_clusters": "x"}}, "n_clusters", "must be a whole number"),
+        ("compute_clusters", kmeans(n_clusters=0), "n_clusters", "must be at least 1, got 0"),
+        ("compute_clusters", kmeans(n_clusters="x"), "n_clusters", "must be a whole number"),
         ("compute_clusters", {"run_key": "no key"}, "run_key", "'no key' cannot be a key"),
         ("compute_clusters", {"field": "label"}, "field", "was written by something else"),
         ("compute_clusters", {"embeddings": "nope"}, "embeddings", "no vector field 'nope'"),
@@ -320,13 +327,13 @@ def test_a_running_job_can_be_stopped_and_taken_up_again(digits, monkeypatch):
 
 
 def slow_down(monkeypatch):
-    """Every image takes 20 ms longer."""
+    """Every image takes 50 ms longer."""
     from uvl_plugin.media import sources
 
     read = sources.ImageFile.read
 
     def slow(self, reader):
-        time.sleep(0.02)
+        time.sleep(0.05)
         return read(self, reader)
 
     monkeypatch.setattr(sources.ImageFile, "read", slow)

@@ -129,22 +129,20 @@ class Clustering:
         self.dataset.update_run_config(self.run_key, self.config)
 
     def vectors_of(self, rows: np.ndarray) -> np.ndarray:
-        """Vectors of some of its items, shape ``(m, dim)``.
+        """Vectors of some of its items, shape ``(m, dim)``; the mean of the others stands for one
+        whose sample, or vector, was deleted.
 
         Raises:
-            DataError: if one of them has none any more.
+            DataError: if none of them has a vector any more.
         """
-        ids = self.raw.ids[rows]
-        found, _ = read_embeddings(self.dataset.select(ids.tolist()), self.config.embeddings)
+        ids = self.raw.ids[rows].tolist()
+        found, _ = read_embeddings(self.dataset.select(ids), self.config.embeddings)
         places = {key: place for place, key in enumerate(found.ids.tolist())}
-        gone = [key for key in ids.tolist() if key not in places]
-        if gone:
-            raise DataError(
-                f"{len(gone)} of {len(ids)} items of the run '{self.run_key}' have no vector in "
-                f"'{self.config.embeddings}' any more, the first is {gone[0]}; embed them again.",
-                "embeddings",
-            )
-        return found.vectors[[places[key] for key in ids.tolist()]]
+        gone = len(found)  # where the mean is
+        chosen = [places.get(key, gone) for key in ids]
+        if gone not in chosen:
+            return found.vectors[chosen]
+        return np.vstack([found.vectors, found.vectors.mean(axis=0)])[chosen]
 
     def with_history(self, history: History, progress: Progress = silent) -> "Clustering":
         """Makes these its edits, and writes what they change: record, arrays and fields.

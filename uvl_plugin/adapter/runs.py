@@ -77,12 +77,15 @@ class ClusteringRunConfig(RunConfig):
             ``"coarse"`` one.
         embeddings: the vector field that was clustered.
         algorithm, settings: how, seed included.
-        n_items, n_missing, n_clusters, n_noise, sizes: what came out.
-        names: of the clusters that came out, the largest first.
+        n_missing, sizes, names: what came out: clusters are numbered by size, the largest first.
+        n_items, n_clusters, n_noise, clusters: as it is now, after edits and assignments; number,
+            name and size of each cluster.
         tree: how the fine clusters join: merges and heights, or None.
+        parts: which of the arrays has the parts that a new sample may be near to.
+        stem, next_number: how new clusters are called, and from which number they count.
         report: what the algorithm said about its work.
-        edits, undone: steps over what came out, and those that were taken back.
-        assigned: how many items were assigned later.
+        history: the edits over what came out, those that were taken back included.
+        steps: those that hold, in words.
         evaluation: the last one, or None.
         centroids: where the centroids are: in this run's results.
         seconds: time by stage.

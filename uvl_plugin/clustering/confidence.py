@@ -17,22 +17,25 @@ _CELLS = 2**22  # distances that are held at a time
 def confidence(
     space: Space, labels: np.ndarray, unfolded_silhouettes: np.ndarray | None = None
 ) -> np.ndarray:
-    """Mean of the silhouettes, brought from -1 to 1 to 0 to 1; noise has 0.
+    """Mean of the two silhouettes, each brought to 0 to 1; noise has 0.
+
+    Cosines of many dimensions differ little, so all of -1 to 1 counts; unfolded groups lie far
+    apart, so what is nearer to another group than to its own has 0.
 
     Args:
         space: the prepared vectors of ``n`` items.
         labels: numbers from 0 without gaps, shape ``(n,)``, noise -1.
-        unfolded_silhouettes: of a second view, shape ``(n,)``; None where there is none.
+        unfolded_silhouettes: of the second view, shape ``(n,)``; None where there is none.
 
     Returns:
         Shape ``(n,)``, float32, 0 to 1; 1 where there is but one cluster.
     """
     if labels.max(initial=NOISE) < 1:
         return np.where(labels == NOISE, 0.0, 1.0).astype(np.float32)
-    found = cosine_silhouettes(space.vectors, labels)
+    found = (1.0 + cosine_silhouettes(space.vectors, labels)) / 2
     if unfolded_silhouettes is not None:
-        found = (found + unfolded_silhouettes) / 2
-    return np.where(labels == NOISE, 0.0, (1.0 + found) / 2).astype(np.float32)
+        found = (found + np.maximum(unfolded_silhouettes, 0.0)) / 2
+    return np.where(labels == NOISE, 0.0, found).astype(np.float32)
 
 
 def cosine_silhouettes(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ resolution 1 and the BIC of Gaussians with a diagonal covariance made 7 to 10 of
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
@@ -157,7 +158,7 @@ def calinski_harabasz(runs: Sweep) -> np.ndarray:
     return np.array([_score(calinski_harabasz_score, runs, labels, 0.0) for labels in runs.labels])
 
 
-def _score(score, runs: Sweep, labels: np.ndarray, worst: float) -> float:
+def _score(score: Callable[..., float], runs: Sweep, labels: np.ndarray, worst: float) -> float:
     """Where equal items left but one cluster there is no score."""
     return score(runs.vectors, labels) if labels.any() else worst
 

@@ -5,16 +5,12 @@ import math
 import numpy as np
 
 _ROUNDS = 4096  # where there are more centres, several are drawn in one round
-_SKETCH = 64  # dimensions in which far and near are told apart
 _TINY = 1e-6  # of the mean squared length: what is less apart than that is rounding
 
 
 def seeds(vectors: np.ndarray, k: int, random: np.random.Generator) -> np.ndarray:
     """Draws up to ``k`` different rows, far ones sooner than near ones, and of each few the one
     that leaves the others nearest.
-
-    Many dimensions are first projected on few random ones, which keeps distances nearly as they
-    are (D. Achlioptas, J. Comput. Syst. Sci. 66 (2003), page 671).
 
     Source: D. Arthur, S. Vassilvitskii, "k-means++", SODA 2007, page 1027, with the several
     trials of their section 5 (page 1034); many centres are drawn at once, as in B. Bahmani et
@@ -27,13 +23,10 @@ def seeds(vectors: np.ndarray, k: int, random: np.random.Generator) -> np.ndarra
         Row numbers, shape ``(at most k,)``: fewer where fewer rows differ. Of rows drawn in one
         round some may be equal.
     """
-    n, dim = vectors.shape
-    if dim > _SKETCH:
-        vectors = vectors @ random.standard_normal((dim, _SKETCH), np.float32)
     lengths = np.einsum("ij,ij->i", vectors, vectors)
     at_once = max(1, k // _ROUNDS)
     trials = 2 + int(math.log(k)) if at_once == 1 else at_once
-    chosen = [random.integers(n, size=1)]
+    chosen = [random.integers(len(vectors), size=1)]
     closest = _squares_to(vectors, lengths, chosen[0])[:, 0]
     left = k - 1
     while left > 0 and closest.any():

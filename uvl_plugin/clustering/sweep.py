@@ -51,9 +51,7 @@ def sweep(vectors: np.ndarray, numbers: Sequence[int]) -> Sweep:
     with few_threads() as each:
         for start in cut_tree(tree, n_clusters=list(numbers)).T:
             centres = means(vectors, start)
-            fit = lloyd(
-                vectors, centres, each, spherical=False, max_iter=_ITERATIONS, still=_STILL
-            )
+            fit = lloyd(vectors, centres, each, spherical=False, max_iter=_ITERATIONS, still=_STILL)
             labels.append(np.unique(fit.labels, return_inverse=True)[1])
     return Sweep(vectors, list(numbers), labels)
 
