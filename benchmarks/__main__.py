@@ -25,10 +25,21 @@ TABLES = {  # in the order of RESULTS.md: name and file
     "clusters": "clusters",
     "explanation": "explanation",
     "kmeans": "kmeans",
+    "neighbors": "neighbors",
     "gpu": "gpu",
     "gpu_training": "gpu_training",
 }
-_WITHOUT_FIFTYONE = {"parity", "augmentation", "learning", "clusters", "explanation", "kmeans", "gpu", "gpu_training"}
+_WITHOUT_FIFTYONE = {
+    "parity",
+    "augmentation",
+    "learning",
+    "clusters",
+    "explanation",
+    "kmeans",
+    "neighbors",
+    "gpu",
+    "gpu_training",
+}
 
 
 def main() -> None:

@@ -59,10 +59,7 @@ def _measured(n: int, folder: Path) -> tuple[Time, Time, float]:
     prepared = fit_preparation(vectors, normalize=True, components=_KEPT)(vectors)
     del vectors
     found: list[Neighbors] = []
-    new, again = (
-        timed(lambda: found.append(nearest_neighbors(prepared, _K)))
-        for _ in range(2)
-    )
+    new, again = (timed(lambda: found.append(nearest_neighbors(prepared, _K))) for _ in range(2))
     return new, again, _recall(found[0], prepared)
 
 

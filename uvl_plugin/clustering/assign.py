@@ -11,6 +11,7 @@ from uvl_plugin.core.errors import DataError
 
 TEMPERATURE = 0.1  # of the softmax over cosines that gives the strength
 _ROWS = 8192
+_CELLS = 2**20  # distances that are held at a time, about
 _REACH = 0.99  # share of the members of a part that lie within its radius
 
 
@@ -90,7 +91,7 @@ class ClusterModel:
         """Nearest part of each prepared vector, and how far it is in ``metric``: both ``(n,)``."""
         parts = np.zeros(len(prepared), np.int64)
         distances = np.zeros(len(prepared), np.float32)
-        for rows, block in _blocks(prepared):
+        for rows, block in self._blocks(prepared):
             apart = self.distances(block)
             parts[rows] = apart.argmin(axis=1)
             distances[rows] = np.take_along_axis(apart, parts[rows][:, None], axis=1)[:, 0]
@@ -121,7 +122,7 @@ class ClusterModel:
     def strengths(self, prepared: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """:meth:`affinities` of the own cluster, shape ``(n,)``; 0 for noise."""
         strengths = np.zeros(len(labels), dtype=np.float32)
-        for rows, block in _blocks(prepared):
+        for rows, block in self._blocks(prepared):
             inside = np.flatnonzero(labels[rows] != NOISE)
             own = labels[rows][inside, None]
             affinities = self.affinities(block[inside])
@@ -130,7 +131,7 @@ class ClusterModel:
 
     def _radii(self, prepared: np.ndarray, parts: np.ndarray) -> np.ndarray:
         own = np.zeros(len(prepared), np.float32)
-        for rows, block in _blocks(prepared):
+        for rows, block in self._blocks(prepared):
             inside = np.flatnonzero(parts[rows] != NOISE)
             chosen = parts[rows][inside, None]
             apart = self.distances(block[inside])
@@ -138,6 +139,13 @@ class ClusterModel:
         order = np.argsort(parts, kind="stable")
         members = np.split(own[order], np.searchsorted(parts[order], np.arange(len(self.owners))))
         return np.array([np.quantile(found, _REACH) for found in members[1:]], np.float32)
+
+    def _blocks(self, prepared: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Rows whose distances to all parts are held at a time."""
+        most = max(64, min(_ROWS, _CELLS // max(1, len(self.centroids))))
+        for start in range(0, len(prepared), most):
+            rows = slice(start, min(start + most, len(prepared)))
+            yield rows, prepared[rows]
 
 
 def means_of(prepared: np.ndarray, parts: np.ndarray, n_parts: int) -> np.ndarray:
@@ -157,9 +165,3 @@ def means_of(prepared: np.ndarray, parts: np.ndarray, n_parts: int) -> np.ndarra
         ones = (np.ones(len(rows)), (parts[rows], np.arange(len(rows))))
         sums += csr_array(ones, shape=(n_parts, len(rows))) @ prepared[rows].astype(np.float64)
     return (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
-
-
-def _blocks(prepared: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    for start in range(0, len(prepared), _ROWS):
-        rows = slice(start, min(start + _ROWS, len(prepared)))
-        yield rows, prepared[rows]

@@ -19,6 +19,7 @@ from uvl_plugin.core.settings import setting
 
 _FEW = 300  # items that are looked at as they are: to load UMAP takes longer than all else
 _MOST = 5_000  # items among which groups are sought
+_COMPARED = 800  # items that are compared with items without groups
 _ASKED = 1_500  # items on which the rules are asked for the number of groups
 _NEIGHBORS, _DIMENSIONS = 20, 10  # of UMAP; with 15 the number of dense groups varies more
 _NO_GROUPS = "The items are one cloud: k-means finds no more in it than in one without groups."
@@ -54,13 +55,13 @@ class Auto(Clusterer):
             return _one_group(n, "All items are one cluster.", 1.0)
         rows = sampled(n, _MOST, self.seed)
         sample = space if len(rows) == n else Space(space.vectors[rows])
-        asked = sample.vectors[sampled(len(sample), _ASKED, self.seed)]
         if self.n_clusters is None:
-            evidence = group_evidence(asked, self.seed, part(progress, 0.0, 0.2))
+            some = sample.vectors[sampled(len(sample), _COMPARED, self.seed)]
+            evidence = group_evidence(some, self.seed, part(progress, 0.0, 0.2))
             if not evidence.groups:
                 return _one_group(n, _NO_GROUPS, 1.0 - max(0.0, evidence.strength))
         unfolded, dense = self._dense(sample, part(progress, 0.2, 0.6))
-        k, report = self._number(asked, dense, part(progress, 0.6, 0.8))
+        k, report = self._number(sample, dense, part(progress, 0.6, 0.8))
         found = dense if k == _count(dense) else self._divided(unfolded, k)
         report["view"] = "density" if found is dense else "centroid"
         labels = number_by_size(spread_out(space.vectors, rows, found, part(progress, 0.8, 0.95)))
@@ -78,12 +79,13 @@ class Auto(Clusterer):
         return unfolded, np.asarray(found.labels, np.int64)
 
     def _number(
-        self, asked: np.ndarray, dense: np.ndarray, progress: Progress
+        self, sample: Space, dense: np.ndarray, progress: Progress
     ) -> tuple[int, dict[str, Any]]:
         """How many clusters to make, and what the rules said."""
         if self.n_clusters is not None:
             said = f"{self.n_clusters} clusters, as asked for."
             return self.n_clusters, {"n_clusters": self.n_clusters, "sentence": said}
+        asked = sample.vectors[sampled(len(sample), _ASKED, self.seed)]
         opinions = ask(asked, _count(dense), self.seed, progress)
         return self._decided(opinions)
 

@@ -11,6 +11,7 @@ from uvl_plugin.clustering.prepare import unit_length
 from uvl_plugin.clustering.space import Space
 from uvl_plugin.core.embeddings import NOISE
 
+_ROUNDING = 1e-5  # of the size of the numbers
 _CELLS = 2**22  # distances that are held at a time
 
 
@@ -44,9 +45,10 @@ def cosine_silhouettes(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     The mean cosine to a cluster is that to its mean, so time grows with ``n`` only.
     """
     clustered = labels != NOISE
-    middle = vectors[clustered].mean(axis=0)
-    directions = unit_length(vectors - middle)
     sizes = np.bincount(labels[clustered])
+    if len(sizes) < 2:
+        return np.zeros(len(labels), np.float32)
+    directions = _directions(vectors, vectors[clustered].mean(axis=0, dtype=np.float64))
     sums = np.zeros((len(sizes), vectors.shape[1]))
     np.add.at(sums, labels[clustered], directions[clustered])
     towards = (sums / sizes[:, None]).T.astype(np.float32)
@@ -62,6 +64,8 @@ def euclidean_silhouettes(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray
 
     clustered = labels != NOISE
     sizes = np.bincount(labels[clustered])
+    if len(sizes) < 2:
+        return np.zeros(len(labels), np.float32)
     members = np.eye(len(sizes), dtype=np.float32)[labels[clustered]] / sizes
     others = vectors[clustered]
     found = np.zeros(len(labels), np.float32)
@@ -71,8 +75,17 @@ def euclidean_silhouettes(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray
     return np.where(clustered, found, 0.0)
 
 
+def _directions(vectors: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """Of length 1; 0 for vectors that differ from the middle by rounding only."""
+    apart = vectors - middle.astype(np.float32)
+    lengths = np.linalg.norm(apart, axis=1)
+    near = lengths <= _ROUNDING * max(float(np.abs(middle).max()), float(lengths.max()))
+    return np.where(near[:, None], np.float32(0), unit_length(apart))
+
+
 def _silhouettes(apart: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """From mean distances to all clusters, shape ``(rows, k)``; an item is 0 away from itself."""
+    apart = np.maximum(apart, 0.0)  # rounding
     rows = np.arange(len(labels))
     size = sizes[labels]
     own = apart[rows, labels] * size / np.maximum(size - 1, 1)
@@ -80,7 +93,7 @@ def _silhouettes(apart: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> np
     others[rows, labels] = np.inf
     other = others.min(axis=1)
     larger = np.maximum(np.maximum(own, other), np.finfo(np.float32).tiny)
-    return np.where(size > 1, (other - own) / larger, 0.0)
+    return np.where(size > 1, np.clip((other - own) / larger, -1.0, 1.0), 0.0)
 
 
 def _blocks(n: int, width: int) -> list[slice]:

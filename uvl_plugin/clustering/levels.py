@@ -8,6 +8,8 @@ import numpy as np
 
 from uvl_plugin.clustering.assign import means_of
 from uvl_plugin.clustering.linkage import join
+from uvl_plugin.clustering.lloyd import few_threads, lloyd
+from uvl_plugin.clustering.seeding import seeds
 from uvl_plugin.clustering.space import Hierarchy, Space
 from uvl_plugin.clustering.subtrees import Subtrees
 from uvl_plugin.core.progress import silent
@@ -16,6 +18,7 @@ from uvl_plugin.core.tree import Tree, joined
 MOST_COARSE = 100  # the App gives no more than so many categories a colour of their own
 _MOST_PARTS, _PART, _SMALLEST = 32, 5, 5  # a cluster of 5 p^2 items has p parts, each of 5 items
 _SAMPLE, _STARTS, _ROUNDS, _SEED = 128, 5, 10, 0  # k-means learns from 128 items for each part
+_STILL = 1e-4  # a start ends when its spread falls by no more than this share
 _ROWS = 8192  # items that look for their part at a time
 _AT_ONCE, _GROUP = 3000, 500  # clusters that are joined at once, or in groups of about so many
 
@@ -143,27 +146,27 @@ def _split(space: Space, rows: np.ndarray) -> tuple[np.ndarray, int]:
     few = min(len(rows), _SAMPLE * wanted)
     sample = np.random.default_rng(_SEED).choice(len(rows), few, replace=False)
     centroids = _k_means(space.vectors[rows[np.sort(sample)]], wanted)
-    counts = np.bincount(_nearest(space.vectors, rows, centroids), minlength=wanted)
+    counts = np.bincount(_nearest(space.vectors, rows, centroids), minlength=len(centroids))
     centroids = centroids[counts >= _SMALLEST]  # what is in too small a part goes to the next one
     return _nearest(space.vectors, rows, centroids), len(centroids)
 
 
 def _k_means(points: np.ndarray, n_clusters: int) -> np.ndarray:
-    """Centroids, shape ``(n_clusters, dim)``."""
-    import faiss
-
-    kmeans = faiss.Kmeans(
-        points.shape[1],
-        n_clusters,
-        niter=_ROUNDS,
-        nredo=_STARTS,
-        seed=_SEED,
-        init_method=faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS,
-        min_points_per_centroid=1,
-        max_points_per_centroid=len(points),
-    )
-    kmeans.train(points)
-    return np.asarray(kmeans.centroids)
+    """Centroids of the best of some starts, shape ``(n_clusters, dim)``."""
+    random, centred = np.random.default_rng(_SEED), points - points.mean(axis=0)
+    with few_threads() as each:
+        fits = [
+            lloyd(
+                points,
+                points[seeds(centred, n_clusters, random)],
+                each,
+                spherical=False,
+                max_iter=_ROUNDS,
+                still=_STILL,
+            )
+            for _ in range(_STARTS)
+        ]
+    return min(fits, key=lambda fit: fit.spread).centres
 
 
 def _nearest(vectors: np.ndarray, rows: np.ndarray, centroids: np.ndarray) -> np.ndarray:

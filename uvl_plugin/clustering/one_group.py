@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uvl_plugin.clustering.sweep import means, numbers_of, sweep
+from uvl_plugin.clustering.sweep import EACH, means, sweep
 from uvl_plugin.core.progress import Progress, silent
 
-_NUMBERS = 15  # of clusters that are tried, at most
-_DRAWS = 6  # of each kind
+_NUMBERS = (2, 3, 4, 5, 6, 8, 10, 12, 15)  # of clusters that are tried
+_DRAWS = 8  # of each kind
 _CLEAR = 8.0  # standard deviations by which data with groups are tighter, at least:
 _TIGHTER = 0.03  # and the difference of the logarithms of the spread
 _ALIKE = 1e-3  # relative deviation up to which lengths count as one
@@ -35,20 +35,21 @@ class Evidence:
 def group_evidence(vectors: np.ndarray, seed: int, progress: Progress = silent) -> Evidence:
     """Compares the spread within k-means' clusters with that in draws without groups.
 
-    The draws are of a Gaussian of the same covariance and, as in the gap statistic (R. Tibshirani,
-    G. Walther, T. Hastie, J. R. Stat. Soc. B 63, 2001, page 411), of a box along the principal
-    axes. Where all vectors have one length, so have the draws.
+    The draws are of a Gaussian and an ellipsoid of the same covariance and, as in the gap
+    statistic (R. Tibshirani, G. Walther, T. Hastie, J. R. Stat. Soc. B 63, 2001, page 411), of
+    boxes along the axes and the principal axes. Where all vectors have one length, so have the
+    draws.
 
     Args:
         vectors: shape ``(n, dim)``, float32; a few thousand at most, fewer than ten are no groups.
     """
-    numbers = [k for k in numbers_of(len(vectors)) if k <= _NUMBERS]
+    numbers = [k for k in _NUMBERS if k <= len(vectors) // EACH]
     if not numbers or not np.ptp(vectors, axis=0).any():
         return Evidence(0.0)
     own = _log_spreads(vectors, numbers)
     random = np.random.default_rng(seed)
     least = np.inf
-    for place, draw in enumerate((_gaussian, _box)):
+    for place, draw in enumerate(_DRAWN):
         without = _without_groups(draw, vectors, numbers, random, progress, place)
         gap = float((without.mean(axis=0) - own).max())
         noise = float(without.std(axis=0, ddof=1).mean())
@@ -67,7 +68,7 @@ def _without_groups(
     """Log spreads of the draws, shape ``(draws, len(numbers))``."""
     found = []
     for turn in range(_DRAWS):
-        progress((place + turn / _DRAWS) / 2, "is there more than one group?")
+        progress((place + turn / _DRAWS) / len(_DRAWN), "is there more than one group?")
         found.append(_log_spreads(_same_length(draw(vectors, random), vectors), numbers))
     return np.array(found)
 
@@ -89,13 +90,29 @@ def _gaussian(vectors: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return middle + mixed @ (vectors - middle)
 
 
+def _ellipsoid(vectors: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Evenly filled, of the same mean and covariance."""
+    n, dim = vectors.shape
+    directions = random.normal(size=(n, dim))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    even = directions * random.uniform(size=(n, 1)) ** (1 / dim) * np.sqrt(dim + 2)
+    covariance = np.cov(vectors.T, dtype=np.float64).reshape(dim, dim)
+    squares, axes = np.linalg.eigh(covariance)
+    return vectors.mean(axis=0) + even * np.sqrt(np.maximum(squares, 0.0)) @ axes.T
+
+
 def _box(vectors: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    return random.uniform(vectors.min(axis=0), vectors.max(axis=0), vectors.shape)
+
+
+def _principal_box(vectors: np.ndarray, random: np.random.Generator) -> np.ndarray:
     middle = vectors.mean(axis=0)
     centred = (vectors - middle).astype(np.float64)
     axes = np.linalg.eigh(centred.T @ centred)[1]
-    along = centred @ axes
-    drawn = random.uniform(along.min(axis=0), along.max(axis=0), along.shape)
-    return middle + drawn @ axes.T
+    return middle + _box(centred @ axes, random) @ axes.T
+
+
+_DRAWN = (_gaussian, _ellipsoid, _box, _principal_box)
 
 
 def _same_length(drawn: np.ndarray, vectors: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from uvl_plugin.core.progress import Progress, part, silent
 
 DENSE = "density"
 _PAIRS = 3  # of halves that are compared
+_EQUAL = 0.01  # difference of Rand indices that says nothing
 _NEAR = 0.2  # share by which numbers may differ and still support each other; or 1
 _STEP = 1.5  # to the next coarser or finer number, where no rule names one
 _DIFFERENT = 1.1  # that far apart at least are the numbers that a person can choose from
@@ -115,7 +116,8 @@ def ask(vectors: np.ndarray, dense: int | None, seed: int, progress: Progress = 
     found["Davies-Bouldin"] = numbers[int(davies_bouldin(runs).argmin())]
     found["Calinski-Harabasz"] = numbers[int(calinski_harabasz(runs).argmax())]
     alike = stability(runs, seed, part(progress, 0.4, 1.0))
-    found["stability"] = numbers[int(alike.argmax())]
+    best = np.flatnonzero(alike >= alike.max() - _EQUAL)  # of equally stable ones the finest
+    found["stability"] = numbers[int(best[-1])]
     inner = range(1, len(numbers) - 1)
     peaks = tuple(numbers[i] for i in inner if curve[i - 1] < curve[i] > curve[i + 1])
     return Opinions(found, peaks)

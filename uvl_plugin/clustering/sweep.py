@@ -8,7 +8,7 @@ import numpy as np
 from uvl_plugin.clustering.lloyd import few_threads, lloyd
 
 MOST = 100  # groups that are looked for
-_EACH = 5  # items of a group on average, at least
+EACH = 5  # items of a group on average, at least
 _FINE = 25  # each number up to twice that, then steps of 4 % or less
 _ITERATIONS = 20
 _STILL = 1e-4
@@ -32,7 +32,7 @@ class Sweep:
 def numbers_of(n: int) -> list[int]:
     """The numbers of groups that are tried for ``n`` items."""
     found, k = [], 2
-    while k <= min(MOST, n // _EACH):
+    while k <= min(MOST, n // EACH):
         found.append(k)
         k += max(1, k // _FINE)
     return found
@@ -44,13 +44,13 @@ def sweep(vectors: np.ndarray, numbers: Sequence[int]) -> Sweep:
     Ward's tree (J. Ward, J. Am. Stat. Assoc. 58, 1963, page 236) needs all distances: give it a
     few thousand vectors at most, and at least two.
     """
-    from scipy.cluster.hierarchy import cut_tree, linkage
+    from scipy.cluster.hierarchy import fcluster, linkage
 
     tree = linkage(vectors.astype(np.float64), method="ward")
     labels = []
     with few_threads() as each:
-        for start in cut_tree(tree, n_clusters=list(numbers)).T:
-            centres = means(vectors, start)
+        for k in numbers:
+            centres = means(vectors, fcluster(tree, k, "maxclust") - 1)
             fit = lloyd(vectors, centres, each, spherical=False, max_iter=_ITERATIONS, still=_STILL)
             labels.append(np.unique(fit.labels, return_inverse=True)[1])
     return Sweep(vectors, list(numbers), labels)
