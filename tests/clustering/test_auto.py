@@ -40,7 +40,7 @@ def test_planted_groups_are_found_with_their_number(blobs):
     assert (again == blobs.truth).all()
 
 
-@pytest.mark.parametrize("k", [2, 3, 10])
+@pytest.mark.parametrize("k", [2, 10])
 def test_the_number_of_round_groups_is_found(k, without_umap):
     points, truth = groups(k, 16, 0.2, 250)
     result = clustered(points)
@@ -83,11 +83,38 @@ def test_a_person_may_say_the_number(asked, without_umap):
         assert result.report["sentence"] == "3 clusters, as asked for."
 
 
-def test_detail_gives_coarser_and_finer_clusters(without_umap):
+@pytest.fixture(scope="module")
+def four():
+    """Four groups, a run on them and the progress that it made."""
+    seen = []
     points, _ = groups(4, 8, 0.15, 100)
-    coarse, found, fine = (clustered(points, detail=detail) for detail in (-1, 0, 1))
+    found = cluster_embeddings(
+        Embeddings(np.arange(100), points), Auto(), lambda *done: seen.append(done)
+    )[0]
+    return points, found, seen
+
+
+def test_detail_gives_coarser_and_finer_clusters(four):
+    points, found, _ = four
+    coarse, fine = (clustered(points, detail=detail) for detail in (-1, 1))
     assert coarse.n_clusters < found.n_clusters == 4 < fine.n_clusters
     assert "finer was asked for" in fine.report["sentence"]
+
+
+def test_the_report_is_json_and_names_the_candidates(four):
+    report = four[1].report
+    assert json.loads(json.dumps(report)) == report
+    assert report["view"] in {"density", "centroid"}
+    assert all(k < 4 for k in report["coarser"])
+    assert all(k > 4 for k in report["finer"])
+
+
+def test_progress_says_what_is_done(four):
+    fractions = [fraction for fraction, _ in four[2]]
+    assert fractions == sorted(fractions)
+    said = " ".join(message for _, message in four[2])
+    for expected in ("more than one group", "HDBSCAN", "k-means for a range", "stability"):
+        assert expected in said
 
 
 def test_bent_groups_are_found_whole():
@@ -117,15 +144,6 @@ def test_an_item_far_from_all_is_noise(without_umap):
     assert (result.labels == NOISE).sum() == 1
 
 
-def test_the_report_is_json_and_names_the_candidates(without_umap):
-    points, _ = groups(4, 8, 0.15, 240)
-    report = clustered(points).report
-    assert json.loads(json.dumps(report)) == report
-    assert report["view"] in {"density", "centroid"}
-    assert all(k < 4 for k in report["coarser"])
-    assert all(k > 4 for k in report["finer"])
-
-
 @pytest.mark.parametrize("n", [1, 2, 3, 12, 40])
 def test_few_or_equal_items_are_one_cluster(n):
     assert set(clustered(np.ones((n, 4))).labels) == {0}
@@ -134,31 +152,16 @@ def test_few_or_equal_items_are_one_cluster(n):
         assert set(clustered(points).labels) == {0}
 
 
-def test_progress_says_what_is_done(without_umap):
-    points, _ = groups(4, 8, 0.15, 240)
-    seen = []
-    cluster_embeddings(
-        Embeddings(np.arange(240), points),
-        Auto(),
-        lambda fraction, message: seen.append((fraction, message)),
-    )
-    fractions = [fraction for fraction, _ in seen]
-    assert fractions == sorted(fractions)
-    said = " ".join(message for _, message in seen)
-    for expected in ("more than one group", "HDBSCAN", "k-means for a range", "stability"):
-        assert expected in said
-
-
 def test_written_digits_come_out_as_ten():
     """Measured: 10 groups, accuracy 0.899 with seeds 0 to 2; wrong ones have low strengths."""
     from sklearn.datasets import load_digits
     from sklearn.metrics import roc_auc_score
 
     digits = load_digits()
-    result = clustered(digits.data, normalize=True, pca=64)
+    result = clustered(digits.data[:900], normalize=True, pca=64)
     assert 8 <= result.n_clusters <= 12
     table = np.zeros((result.n_clusters, 10))
-    np.add.at(table, (result.labels, digits.target), 1)
-    wrong = table.argmax(axis=1)[result.labels] != digits.target
+    np.add.at(table, (result.labels, digits.target[:900]), 1)
+    wrong = table.argmax(axis=1)[result.labels] != digits.target[:900]
     assert wrong.mean() < 0.15
     assert roc_auc_score(wrong, -result.strengths) > 0.8

@@ -86,7 +86,9 @@ def test_few_items_need_no_umap(n, settings, without_umap):
 @pytest.mark.parametrize(("n", "settings"), [(45, {}), (12, {"n_neighbors": 2})])
 def test_more_items_need_it(n, settings, without_umap):
     points = np.random.default_rng(0).normal(size=(n, 4))
-    with pytest.raises(MissingPackageError, match="UMAP .*'umap-learn': .* install umap-learn"):
+    with pytest.raises(
+        MissingPackageError, match="UMAP needs .*'umap-learn': .* install umap-learn"
+    ):
         clustered(points, **settings)
 
 

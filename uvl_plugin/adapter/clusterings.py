@@ -349,7 +349,7 @@ def new_clustering(
         field=field,
         level_field=writer.level_field(field, level),
         level=level,
-        parts=LABELS if algorithm.round else FINE,
+        parts=LABELS if algorithm.in_one_part else FINE,
         stem=run_key,
         embeddings=embeddings,
         algorithm=algorithm.name,

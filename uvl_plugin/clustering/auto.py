@@ -13,7 +13,8 @@ from uvl_plugin.clustering.one_group import group_evidence
 from uvl_plugin.clustering.opinions import Opinions, ask
 from uvl_plugin.clustering.space import Grouping, Space
 from uvl_plugin.clustering.structure import Voters, sampled, spread_out
-from uvl_plugin.clustering.umap_hdbscan import smallest, unfold
+from uvl_plugin.clustering.umap_hdbscan import smallest
+from uvl_plugin.clustering.unfold import unfold
 from uvl_plugin.core.progress import Progress, part, silent
 from uvl_plugin.core.settings import setting
 

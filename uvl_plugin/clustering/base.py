@@ -10,11 +10,14 @@ from uvl_plugin.clustering.assign import ClusterModel
 from uvl_plugin.clustering.levels import build_levels
 from uvl_plugin.clustering.prepare import fit_preparation
 from uvl_plugin.clustering.space import Grouping, Space
+from uvl_plugin.clustering.unfold import unfold
 from uvl_plugin.core.embeddings import NOISE, ClusteringResult, Embeddings
 from uvl_plugin.core.errors import DataError
 from uvl_plugin.core.progress import Progress, part, silent
 from uvl_plugin.core.registry import Registry
 from uvl_plugin.core.settings import Settings, setting
+
+_NEIGHBORS = 15  # of UMAP, that stay near
 
 clusterers: "Registry[Clusterer]" = Registry("clustering algorithm", "uvl_plugin.clustering")
 
@@ -47,10 +50,23 @@ class Clusterer(Settings):
         label="Principal components",
         help="How many principal components to keep before clustering; 0 keeps all.",
     )
+    umap: int = setting(
+        0,
+        ge=0,
+        le=100,
+        label="Unfold with UMAP",
+        help="Into how many dimensions to unfold the vectors before clustering, for bent groups; "
+        "0: not. Takes minutes for 100,000.",
+    )
 
     @property
     def metric(self) -> str:
         return "euclidean"
+
+    @property
+    def in_one_part(self) -> bool:
+        """Whether the centroid of a cluster stands for all of it."""
+        return self.round and not self.umap
 
     @abstractmethod
     def cluster(self, space: Space, progress: Progress) -> Grouping:
@@ -88,11 +104,15 @@ def cluster_embeddings(
         embeddings.vectors, order, normalize=algorithm.normalize, components=algorithm.pca
     )
     space = Space(preparation(embeddings.vectors, order))
-    grouping = algorithm.cluster(space, part(progress, 0.2, 0.85))
+    seen, begun = space, 0.2
+    if algorithm.umap:
+        seed, begun = getattr(algorithm, "seed", 0), 0.5
+        seen = Space(unfold(space, _NEIGHBORS, algorithm.umap, seed, part(progress, 0.2, begun)))
+    grouping = algorithm.cluster(seen, part(progress, begun, 0.85))
     labels = number_by_size(grouping.labels)
     progress(0.85, "levels")
     levels = build_levels(space, labels, grouping.hierarchy)
-    parts = labels if algorithm.round else levels.fine
+    parts = labels if algorithm.in_one_part else levels.fine
     model = ClusterModel.of(preparation, space.vectors, labels, parts, metric=algorithm.metric)
     strengths = grouping.strengths
     if strengths is None:
