@@ -233,11 +233,10 @@ def _verdicts(runs: Sequence[Run], times: dict[int, tuple[float, float]]) -> lis
     said = f"{len(right)} of {len(cases)}; missed: {missed}"
     verdicts = [Verdict("Auto, k within 20 %, all seeds", "-", "-", "-", said, "7 of 8")]
     for name, target in (("digits", "0.90"), ("flowers, k given", "0.65"), ("MNIST", "-")):
-        found = [run.accuracy for run in _of(runs, name)]
-        verdicts += [_verdict(f"Auto, {name}, accuracy", found, target)] if found else []
+        reached = [run.accuracy for run in _of(runs, name)]
+        verdicts += [_verdict(f"Auto, {name}, accuracy", reached, target)] if reached else []
     for name in ("digits", "MNIST"):
-        found = _of(runs, name)
-        if found:
+        if found := _of(runs, name):
             verdicts.append(_verdict(f"AUROC, {name}", [run.auroc for run in found], "0.85"))
             verdicts.append(_verdict(f"gain, {name}", [run.gain for run in found], "0.06"))
     said = f"exponent {exponent:.2f}"

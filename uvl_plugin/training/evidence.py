@@ -13,6 +13,7 @@ import numpy as np
 
 from uvl_plugin.clustering.assign import ClusterModel
 from uvl_plugin.clustering.base import cluster_embeddings
+from uvl_plugin.clustering.classes import ClassFigures
 from uvl_plugin.clustering.kmeans import KMeans
 from uvl_plugin.clustering.quality import agreement
 from uvl_plugin.core.embeddings import Embeddings
@@ -37,21 +38,6 @@ FIGURES = {  # what a person reads
     "probe": "linear probe, accuracy",
     "test_accuracy": "k-means on the test part, accuracy",
 }
-
-
-@dataclass(frozen=True)
-class ClassFigures:
-    """One class on the test part; precision is 0 where nothing was taken for this class.
-
-    Attributes:
-        support: items of the class.
-    """
-
-    name: str
-    precision: float
-    recall: float
-    f1: float
-    support: int
 
 
 @dataclass(frozen=True, kw_only=True)
