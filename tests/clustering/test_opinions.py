@@ -27,7 +27,7 @@ def test_all_rules_see_clear_groups(k):
     assert opinions.numbers == dict.fromkeys(RULES, k)
     assert opinions.chosen() == k
     assert opinions.sureness(k) == 1
-    assert opinions.sentence(k) == f"All 5 rules say {k}."
+    assert opinions.sentence(k) == f"All five rules say {k}."
 
 
 @pytest.mark.parametrize(
@@ -44,14 +44,18 @@ def test_the_best_supported_number_is_taken(numbers, chosen):
     assert said(*numbers).chosen() == chosen
 
 
-def test_one_sentence_for_a_person():
-    assert said(10, 10, 11, 10, 10).sentence(10) == (
-        "Four of 5 rules say 10; the other one says 11."
-    )
-    assert said(10, 9, 9, 3, 9).sentence(10) == "One of 5 rules says 10; the others say 3, 9, 9, 9."
-    assert said(7, 3, 8, 2, 2).sentence(4) == (
-        "The rules say 2, 2, 3, 7, 8; 4 is in the middle of them."
-    )
+@pytest.mark.parametrize(
+    ("numbers", "chosen", "sentence"),
+    [
+        ((10, 10, 11, 10, 10), 10, "Four of five rules say 10; the fifth says 11."),
+        ((4, 4, 2, 4, 3), 4, "Three of five rules say 4, others 2, 3."),
+        ((10, 9, 9, 3, 9), 10, "There are 10 dense groups; the other rules say 3, 9, 9, 9."),
+        ((7, 3, 8, 2, 2), 3, "The rules do not agree (2, 2, 3, 7, 8); 3 is in the middle."),
+    ],
+)
+def test_one_sentence_for_a_person(numbers, chosen, sentence):
+    assert said(*numbers).chosen() == chosen
+    assert said(*numbers).sentence(chosen) == sentence
 
 
 def test_how_sure():

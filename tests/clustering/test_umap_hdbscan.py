@@ -92,6 +92,18 @@ def test_more_items_need_it(n, settings, without_umap):
         clustered(points, **settings)
 
 
+def test_a_sample_is_unfolded_and_the_others_join_it(monkeypatch, without_umap):
+    """With few items nothing is unfolded, and so the test needs no UMAP."""
+    monkeypatch.setattr("uvl_plugin.clustering.umap_hdbscan._MOST", 40)
+    truth = np.arange(400) % 2
+    points = 50 * truth[:, None] + np.random.default_rng(0).normal(size=(400, 4))
+    points[7] = 500
+    result = clustered(points, min_cluster_size=100)
+    assert result.n_clusters == 2
+    assert result.labels[7] == -1
+    assert adjusted_rand_score(np.delete(truth, 7), np.delete(result.labels, 7)) > 0.9
+
+
 @pytest.mark.real_data
 def test_two_kinds_of_real_digits_are_told_apart(real_data):
     from PIL import Image

@@ -5,7 +5,6 @@ resolution 1 and the BIC of Gaussians with a diagonal covariance made 7 to 10 of
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
@@ -21,7 +20,8 @@ _EQUAL = 0.01  # difference of Rand indices that says nothing
 _NEAR = 0.2  # share by which numbers may differ and still support each other; or 1
 _STEP = 1.5  # to the next coarser or finer number, where no rule names one
 _DIFFERENT = 1.1  # that far apart at least are the numbers that a person can choose from
-_WORDS = ("None", "One", "Two", "Three", "Four", "Five")
+_WORDS = ("no", "one", "two", "three", "four", "five")
+_ORDINALS = ("", "first", "second", "third", "fourth", "fifth")
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,21 @@ class Opinions:
 
     def sentence(self, chosen: int) -> str:
         """For a person: "Four of five rules say 10; the fifth says 11."."""
-        counted = Counter(self.numbers.values())
-        agree = counted.pop(chosen, 0)
-        n = len(self.numbers)
-        if not counted:
-            return f"All {n} rules say {chosen}."
-        others = ", ".join(str(k) for k, m in sorted(counted.items()) for _ in range(m))
-        verb = "says" if agree == 1 else "say"
-        said = f"{_WORDS[agree]} of {n} rules {verb} {chosen}; the others say {others}."
-        if n - agree == 1:
-            said = f"{_WORDS[agree]} of {n} rules {verb} {chosen}; the other one says {others}."
-        return said if agree else f"The rules say {others}; {chosen} is in the middle of them."
+        ranked = sorted(self.numbers.values())
+        n, agree = len(ranked), ranked.count(chosen)
+        others = ", ".join(str(k) for k in ranked if k != chosen)
+        if agree == n:
+            return f"All {_WORDS[n]} rules say {chosen}."
+        if agree == n - 1:
+            rules = f"{_WORDS[agree].capitalize()} of {_WORDS[n]} rules say {chosen}"
+            return f"{rules}; the {_ORDINALS[n]} says {others}."
+        if agree > 1:
+            return (
+                f"{_WORDS[agree].capitalize()} of {_WORDS[n]} rules say {chosen}, others {others}."
+            )
+        if self.numbers.get(DENSE) == chosen:
+            return f"There are {chosen} dense groups; the other rules say {others}."
+        return f"The rules do not agree ({', '.join(map(str, ranked))}); {chosen} is in the middle."
 
 
 def _apart(numbers: list[int], chosen: int) -> list[int]:
