@@ -15,6 +15,7 @@ from uvl_plugin.adapter.runs import ClusteringRunConfig, ClusteringRunResults, o
 from uvl_plugin.adapter.vectors import read_embeddings
 from uvl_plugin.clustering.assign import ClusterModel
 from uvl_plugin.clustering.base import Clusterer, clusterers
+from uvl_plugin.clustering.scores import nearest_cluster
 from uvl_plugin.core.embeddings import NOISE, ClusteringResult, Embeddings, cluster_names
 from uvl_plugin.core.errors import DataError
 from uvl_plugin.core.packages import versions
@@ -400,17 +401,11 @@ def _named(stem: str, n_clusters: int) -> Callable[[int], str]:
 def _nearest(clustering: Clustering, vectors: np.ndarray) -> list[tuple[str, float]]:
     """Name of the nearest cluster of each vector, and how far it is."""
     model = clustering.results.model
-    owned = dataclasses.replace(
-        model,
-        centroids=model.centroids[model.owners != NOISE],
-        owners=model.owners[model.owners != NOISE],
-        radii=model.radii[model.owners != NOISE],
-    )
-    parts, distances = owned.nearest(owned.preparation(vectors))
+    owners, distances = nearest_cluster(model, model.preparation(vectors))
     names = clustering.edited.names
     return [
         (names[owner], distance)
-        for owner, distance in zip(owned.owners[parts].tolist(), distances.tolist(), strict=True)
+        for owner, distance in zip(owners.tolist(), distances.tolist(), strict=True)
     ]
 
 

@@ -87,7 +87,6 @@ class ClusteringRunConfig(RunConfig):
         history: the edits over what came out, those that were taken back included.
         steps: those that hold, in words.
         evaluation: the last one, or None.
-        centroids: where the centroids are: in this run's results.
         seconds: time by stage.
         versions: of the packages.
     """

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from uvl_plugin.clustering.assign import means_of
 from uvl_plugin.clustering.base import Clusterer, clusterers
 from uvl_plugin.clustering.kmeans import KMeans
 from uvl_plugin.clustering.linkage import join
@@ -64,14 +65,7 @@ class Agglomerative(Clusterer):
         )
         found = algorithm.cluster(space, progress).labels
         _, groups = np.unique(found, return_inverse=True)
-        return groups, means_of(space.vectors, groups)
-
-
-def means_of(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Mean of each group, shape ``(groups, dim)``; no group is empty."""
-    order = np.argsort(groups, kind="stable")
-    starts = np.searchsorted(groups[order], np.arange(groups.max() + 1))
-    return np.stack([vectors[own].mean(axis=0) for own in np.split(order, starts[1:])])
+        return groups, means_of(space.vectors, groups, int(groups.max()) + 1)
 
 
 def grouping_of(vectors: np.ndarray, tree: Tree, leaves: np.ndarray, n_clusters: int) -> Grouping:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uvl_plugin.clustering.agglomerative import grouping_of, means_of
+from uvl_plugin.clustering.agglomerative import grouping_of
+from uvl_plugin.clustering.assign import means_of
 from uvl_plugin.clustering.base import Clusterer, clusterers
 from uvl_plugin.clustering.linkage import join
 from uvl_plugin.clustering.neighbors import nearest_neighbors
@@ -60,7 +61,7 @@ class Birch(Clusterer):
             threshold = self._found_threshold(space.vectors)
         fed, threshold = self._fed(space.vectors, max(threshold, least), progress)
         _, groups = np.unique(_nearest(fed, space.vectors), return_inverse=True)
-        centres = means_of(space.vectors, groups)
+        centres = means_of(space.vectors, groups, int(groups.max()) + 1)
         tree = join(centres, np.bincount(groups), "ward", part(progress, 0.8, 1.0))
         found = grouping_of(space.vectors, tree, groups, self.n_clusters)
         found.report.update(threshold=threshold, small_groups=len(centres))
