@@ -31,3 +31,7 @@ class MissingPackageError(UVLError, ImportError):
 
 class Cancelled(UVLError):
     """The work was stopped on request; raise it in a progress callback to stop."""
+
+
+class BrokenIndexError(UVLError):
+    """The files of a similarity index are missing, damaged or of something else."""

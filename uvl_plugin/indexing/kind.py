@@ -1,0 +1,116 @@
+"""What every kind of index does, and the registry of kinds."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from uvl_plugin.core.progress import Progress
+from uvl_plugin.core.registry import Registry
+from uvl_plugin.core.settings import Settings, setting
+from uvl_plugin.indexing.rows import Rows
+from uvl_plugin.indexing.scan import ranked, scan
+
+_QUERIES, _NEAREST = 256, 100  # on which the effort is settled
+
+
+@dataclass(frozen=True)
+class Structure:
+    """An index of FAISS over stored vectors, and how hard it has to look.
+
+    Attributes:
+        index: of FAISS.
+        effort: lists or nodes that are looked at; 0 where there is nothing to choose.
+        recall: share of the 100 nearest neighbours of some vectors that were found with it.
+    """
+
+    index: Any
+    effort: int
+    recall: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexKind(Settings, ABC):
+    """A way to find the nearest vectors without looking at all of them.
+
+    Class attributes:
+        name, label, description: as in every registry.
+        spare: candidates for each one asked for, which exact vectors then rank.
+    """
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    description: ClassVar[str]
+    spare: ClassVar[int] = 2
+
+    recall: float = setting(
+        0.995,
+        ge=0.5,
+        le=1.0,
+        help="Share of the 100 nearest neighbours to find; looks as far as that takes.",
+    )
+    rerank: bool = setting(True, help="Rank what was found by the exact vectors.")
+
+    @abstractmethod
+    def bytes_for(self, n: int, dim: int) -> int:
+        """Bytes of the structure, about, of ``n`` vectors: in memory while it is made, and on
+        disk."""
+
+    @abstractmethod
+    def build(self, rows: Rows, progress: Progress) -> Any:
+        """An index of FAISS that holds all rows in their order; None where they are scanned."""
+
+    def efforts(self, index: Any) -> Iterator[int]:
+        """What :meth:`parameters` may be told, growing; the last one looks at everything."""
+        yield 0
+
+    @abstractmethod
+    def parameters(self, effort: int, selector: Any) -> Any:
+        """FAISS' parameters of a search among the rows of ``selector``; None for all rows."""
+
+    def candidates(
+        self, structure: Structure, wanted: np.ndarray, k: int, allowed: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows that are likely near, and FAISS' own figure for each.
+
+        Args:
+            wanted: prepared queries, shape ``(n_queries, dim)``.
+            k: how many of each.
+            allowed: shape ``(n,)``, bool; None: all.
+
+        Returns:
+            Rows and figures, ``(n_queries, k)``, row -1 where there are too few.
+        """
+        import faiss
+
+        selector = None
+        if allowed is not None:
+            bits = np.packbits(allowed, bitorder="little")
+            selector = faiss.IDSelectorBitmap(bits)
+        effort = max(structure.effort, structure.effort * k // (self.spare * _NEAREST))
+        figures, found = structure.index.search(wanted, k, params=self.parameters(effort, selector))
+        return found, figures
+
+    def structure(self, rows: Rows, progress: Progress) -> Structure | None:
+        """Builds the index of FAISS and settles how hard it must look."""
+        index = self.build(rows, progress)
+        if index is None:
+            return None
+        wanted = rows.sample(_QUERIES)
+        k = min(_NEAREST, len(rows))
+        queries = np.asarray(rows.vectors[wanted], np.float32)
+        _, true = scan(rows.vectors, rows.lengths, queries, k, rows.metric)
+        for effort in self.efforts(index):
+            tried = Structure(index, effort, 0.0)
+            found, _ = self.candidates(tried, rows.prepared(wanted), self.spare * k, None)
+            _, reached = ranked(rows.vectors, found, queries, k, rows.metric)
+            # by distance, not by row: equal vectors may stand for each other
+            recall = float(np.mean(reached <= true[:, -1:] + 1e-6))
+            if recall >= self.recall:
+                break
+        return Structure(index, effort, recall)
+
+
+index_kinds: Registry[IndexKind] = Registry("kind of index", "uvl_plugin.indexing.kinds")
