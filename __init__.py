@@ -40,6 +40,7 @@ def register(plugin):
     """Called by FiftyOne with its plugin context."""
     from .operators import OPERATORS, PANELS
 
+    importlib.import_module("uvl_plugin.adapter.similarity_faiss").register()
     for cls in (*OPERATORS, *PANELS):
         plugin.register(cls)
 

@@ -32,6 +32,8 @@ def start() -> Path:
         "FIFTYONE_SHOW_PROGRESS_BARS": "false",
         "UVL_CHECKPOINTS": str(folder / "checkpoints"),
         "UVL_CACHE": str(folder / "cache"),
+        "UVL_INDEXES": str(folder / "indexes"),
+        "FIFTYONE_BRAIN_CONFIG_PATH": str(folder / "brain_config.json"),
     }
     stack = contextlib.ExitStack()
     stack.callback(shutil.rmtree, folder, ignore_errors=True)

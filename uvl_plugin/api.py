@@ -9,7 +9,7 @@ import numpy as np
 
 from uvl_plugin.adapter import brain, clusterings, failures, runs, target, vectors, writer
 from uvl_plugin.adapter.clusterings import Clustering
-from uvl_plugin.adapter.target import Target
+from uvl_plugin.adapter.target import Images, Target
 from uvl_plugin.backbones.base import Backbone
 from uvl_plugin.backbones.choice import suitable_backbone
 from uvl_plugin.backbones.presets import resolve_backbone
@@ -228,27 +228,6 @@ def _earlier(samples: "SampleCollection", run_key: str, like: str | None) -> Clu
     return clusterings.open_clustering(dataset, like or run_key)
 
 
-def index(
-    samples: "SampleCollection", *, embeddings: str, brain_key: str, overwrite: bool = False
-) -> int:
-    """Makes a similarity index, with which the App sorts by similarity.
-
-    Args:
-        samples: an image dataset or a view of one; samples without a vector are left out.
-        embeddings: the vector field to read.
-        brain_key: name of the index.
-        overwrite: replace the brain run of this key.
-
-    Returns:
-        How many samples the index holds.
-
-    Raises:
-        DataError: if the key is taken or there are no vectors.
-    """
-    _check_brain(samples, embeddings, brain_key, overwrite=overwrite)
-    return brain.write_index(samples, embeddings, brain_key)
-
-
 def visualize(
     samples: "SampleCollection",
     *,
@@ -356,7 +335,7 @@ def explore(
         try:
             report(0.75, "making the similarity index")
             with watch.stage("index"):
-                brain.write_index(samples, names.embeddings, names.index_key)
+                brain.write_index(Images(samples, names.embeddings), names.index_key)
             report(0.8, f"making the map ({map_method})")
             with watch.stage("map"):
                 brain.write_map(samples, names.embeddings, names.map_key, map_method, seed=0)

@@ -50,9 +50,12 @@ def _doctor(chosen: argparse.Namespace) -> int:
 
 
 def _link(chosen: argparse.Namespace) -> int:
+    from uvl_plugin.adapter import backend_config
     from uvl_plugin.adapter.link import link
 
     print(link())
+    if (path := backend_config.make_known()) is not None:
+        print(f"FiftyOne finds the similarity backend 'faiss': {path}.")
     return 0
 
 

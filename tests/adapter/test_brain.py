@@ -19,7 +19,7 @@ def embedded(digits):
 
 
 def test_the_index_sorts_by_similarity(embedded):
-    assert uvl.index(embedded, embeddings="emb", brain_key="sim") == 200
+    assert uvl.index(embedded, embeddings="emb", brain_key="sim").n_items == 200
     query = embedded.first()
     found = embedded.sort_by_similarity(query.id, k=10, brain_key="sim").values("label.label")
     assert found.count(query["label"].label) >= 8
@@ -108,7 +108,7 @@ def test_the_app_searches_by_an_uploaded_image(flowers):
 
 def test_samples_without_a_vector_are_left_out(embedded):
     embedded.set_values("emb", dict.fromkeys(embedded.values("id")[:30]), key_field="id")
-    assert uvl.index(embedded, embeddings="emb", brain_key="sim") == 170
+    assert uvl.index(embedded, embeddings="emb", brain_key="sim").n_items == 170
     assert uvl.visualize(embedded, embeddings="emb", brain_key="map", method="pca") == 170
     kept = embedded.load_brain_results("map").sample_ids
     assert set(kept) == set(embedded.values("id")[30:])

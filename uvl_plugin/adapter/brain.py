@@ -3,48 +3,66 @@
 import contextlib
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import fiftyone as fo
 import fiftyone.brain as fob
-from fiftyone.brain.similarity import SimilarityIndex
 from fiftyone.core.collections import SampleCollection
 
 from uvl_plugin.adapter import zoo_source
-from uvl_plugin.adapter.target import dataset_of
+from uvl_plugin.adapter.similarity_faiss import FaissSimilarityConfig, FaissSimilarityIndex
+from uvl_plugin.adapter.target import Frames, Patches, Target, dataset_of
 from uvl_plugin.adapter.vectors import backbone_of, without_vectors
 from uvl_plugin.core.errors import UVLError
+from uvl_plugin.core.progress import Progress, silent
+from uvl_plugin.indexing.auto import AUTO
+from uvl_plugin.indexing.kind import IndexKind
 
 
-def write_index(samples: SampleCollection, embeddings: str, brain_key: str) -> int:
-    """Makes a similarity index of the vectors in a field; returns how many it holds.
+def write_index(
+    items: Target,
+    brain_key: str,
+    *,
+    kind: IndexKind | str = AUTO,
+    metric: str = "cosine",
+    precision: str = "float32",
+    progress: Progress = silent,
+) -> FaissSimilarityIndex:
+    """Makes a similarity index of every vector in the items' field, of the whole dataset.
 
     Where a backbone of this package made the vectors, any process can search the index by an
     image of its own, and by text if the backbone has a text tower.
+
+    Raises:
+        SettingsError: if there is no such kind, metric or precision.
     """
-    dataset = dataset_of(samples)
+    dataset, is_frames = items.dataset, isinstance(items, Frames)
+    config = FaissSimilarityConfig(
+        embeddings_field=items.path if is_frames else items.field,
+        patches_field=items.patches_field if isinstance(items, Patches) else None,
+        kind=kind.name if isinstance(kind, IndexKind) else kind,
+        settings=kind.to_dict() if isinstance(kind, IndexKind) else None,
+        metric=metric,
+        precision=precision,
+        **_model_of(dataset, items.path),
+    )
+    method = config.build()
+    method.ensure_requirements()
     with _replaced(dataset, brain_key):
-        index = fob.compute_similarity(
-            _with_vectors(samples, embeddings),
-            embeddings=embeddings,
-            brain_key=brain_key,
-            backend="sklearn",
-            progress=False,
-        )
-        _name_model(dataset, embeddings, index)
-    return index.total_index_size
+        method.register_run(dataset, brain_key, overwrite=False)
+        index = FaissSimilarityIndex(dataset, config, brain_key, backend=method)
+        index.build(progress)
+        method.save_run_results(dataset, brain_key, index)
+    return index
 
 
-def _name_model(dataset: fo.Dataset, embeddings: str, index: SimilarityIndex) -> None:
-    """Says in the index's record which zoo model made the vectors; given to FiftyOne at once,
-    the name would make it load the weights."""
+def _model_of(dataset: fo.Dataset, path: str) -> dict[str, Any]:
+    """Which zoo model made the vectors, for the record of an index; nothing is loaded."""
     try:
-        backbone = backbone_of(dataset, embeddings)
+        backbone = backbone_of(dataset, path)
     except UVLError:  # made by something else
-        return
-    index.config.model = zoo_source.register(backbone)
-    index.config.supports_prompts = backbone.has_text
-    index.save_config()
-    index._supports_prompts = None  # from now on as the record says, in this process too
+        return {}
+    return {"model": zoo_source.register(backbone), "supports_prompts": backbone.has_text}
 
 
 def write_map(

@@ -11,10 +11,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uvl_plugin.adapter import hubs, plugin_probe
+from uvl_plugin.adapter import backend_config, hubs, plugin_probe
 from uvl_plugin.adapter.link import LinkError, repository
 from uvl_plugin.adapter.mongod import MongodError, bundled_mongod, find_mongod, mongod_version
-from uvl_plugin.adapter.user_config import database_uri, plugins_dir
+from uvl_plugin.adapter.user_config import brain_config_path, database_uri, plugins_dir
 from uvl_plugin.core.errors import UVLError
 
 if TYPE_CHECKING:
@@ -281,6 +281,24 @@ def check_hubs() -> Iterator[Finding]:
             yield Finding(OK, f"{name} answers")
 
 
+def check_backend() -> Iterator[Finding]:
+    """FiftyOne's ``compute_similarity(..., backend="faiss")`` finds the backend in any process."""
+    path = brain_config_path()
+    try:
+        known = backend_config.is_known()
+    except UVLError as error:
+        yield Finding(BAD, str(error), "correct the file")
+        return
+    if known:
+        yield Finding(OK, f"the similarity backend 'faiss' is in '{path}'")
+    else:
+        yield Finding(
+            WARN,
+            f"the similarity backend 'faiss' is not in '{path}'; operators have it",
+            "uvl link",
+        )
+
+
 CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
     "python": check_python,
     "packages": check_packages,
@@ -288,5 +306,6 @@ CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
     "gpu": check_gpu,
     "database": check_database,
     "plugin": check_plugin,
+    "backend": check_backend,
     "hubs": check_hubs,
 }

@@ -1,7 +1,8 @@
-"""What is worked on: the images of a dataset or view, or the object patches in them."""
+"""What is worked on: the images of a dataset or view, the object patches in them, or frames."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -11,7 +12,9 @@ from bson import ObjectId
 from fiftyone import ViewField as F
 from fiftyone.core.collections import SampleCollection
 from fiftyone.core.dataset import Dataset
+from fiftyone.core.video import FramesView
 from pymongo import UpdateOne
+from pymongo.collection import Collection
 
 from uvl_plugin.core.errors import DataError, SettingsError
 from uvl_plugin.media.sources import Box, Crops, ImageFile, Source
@@ -22,6 +25,9 @@ _NO_BOX: Box = (float("nan"),) * 4
 _LISTS = {fo.Detections: "detections", fo.Polylines: "polylines"}
 _PLAIN = (fo.StringField, fo.IntField, fo.BooleanField, fo.ObjectIdField)
 _SINGLE = (fo.Detection, fo.Polyline)
+FRAMES = "frames."  # before the names of the fields of a video's frames
+
+Rows = Mapping[str, Mapping[str, Any]]  # values of MongoDB by field, by the id of each item
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,15 @@ class Images:
         """The dataset behind ``samples``."""
         return dataset_of(self.samples)
 
+    @property
+    def collection(self) -> Collection:
+        """Where MongoDB keeps the documents that the field is in."""
+        return self.dataset._sample_collection
+
+    def with_field(self, field: str) -> "Images":
+        """The same items, and another of their fields."""
+        return replace(self, field=field)
+
     def ids(self, *, missing: bool = False) -> list[str]:
         """Ids of the items, or of those that have no vector yet."""
         samples = self.samples
@@ -57,13 +72,18 @@ class Images:
 
     def sources(self, ids: Sequence[str]) -> Iterator[Source]:
         """The files of some items, read from the database page by page."""
-        for document in _documents(self.dataset, ids, ["filepath"]):
+        for document in _documents(self.collection, ids, ["filepath"]):
             yield ImageFile(str(document["_id"]), document["filepath"])
 
-    def updates(self, values: Mapping[str, Any], also: dict[str, Any]) -> Iterator[UpdateOne]:
-        """Writes a value to each item by its id, and ``also`` to its sample."""
-        for key, value in values.items():
-            yield UpdateOne({"_id": ObjectId(key)}, {"$set": {self.path: value, **also}})
+    def stored(self, ids: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """Id and value of the field, as MongoDB keeps it, of the items that have one, in the order
+        of ``ids``; read page by page."""
+        return _stored(self.collection, ids, self.field)
+
+    def updates(self, rows: Rows, also: dict[str, Any]) -> Iterator[UpdateOne]:
+        """Writes values to the fields of each item by its id, and ``also`` to its sample."""
+        for key, row in rows.items():
+            yield UpdateOne({"_id": ObjectId(key)}, {"$set": {**row, **also}})
 
     def sample_ids(self, keys: Sequence[str]) -> list[str]:
         """The sample of each item."""
@@ -115,6 +135,17 @@ class Patches:
         """The dataset behind ``samples``."""
         return dataset_of(self.samples)
 
+    @property
+    def collection(self) -> Collection:
+        """Where MongoDB keeps the documents that the labels are in."""
+        return self.dataset._sample_collection
+
+    def with_field(self, field: str) -> "Patches":
+        """The same items, and another of their attributes."""
+        other = copy.copy(self)  # knows the same samples of items
+        other.field = field
+        return other
+
     def ids(self, *, missing: bool = False) -> list[str]:
         """Ids of the items, or of those that have no vector yet, image by image."""
         samples = self.samples
@@ -128,49 +159,60 @@ class Patches:
     def sources(self, ids: Sequence[str]) -> Iterator[Source]:
         """One file for all of the items in it, unless they are too many for the memory."""
         wanted = set(ids)
-        samples = dict.fromkeys(self._sample_of[key] for key in ids)
+        samples = self.sample_ids(ids)
         fields = ["filepath", f"{self._labels}._id", f"{self._labels}.bounding_box"]
-        for document in _documents(
-            self.dataset, list(samples), [*fields, f"{self._labels}.points"]
-        ):
-            labels: Any = document
-            for name in self._labels.split("."):
-                labels = (labels or {}).get(name)
-            boxes = ((str(label["_id"]), _box(label)) for label in _as_list(labels))
+        for document in _documents(self.collection, samples, [*fields, f"{self._labels}.points"]):
+            labels = _as_list(_value_at(document, self._labels))
+            boxes = ((str(label["_id"]), _box(label)) for label in labels)
             remaining = ((key, box) for key, box in boxes if key in wanted)
             while some := dict(islice(remaining, _MOST_CROPS)):
                 yield Crops(document["filepath"], some, self.margin)
 
-    def updates(self, values: Mapping[str, Any], also: dict[str, Any]) -> Iterator[UpdateOne]:
-        """Writes a value to each item by its id, and ``also`` to its sample; once a sample, since
-        the database writes all of it each time."""
+    def stored(self, ids: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """As :meth:`Images.stored`; fastest where ``ids`` go image by image, as in :meth:`ids`."""
+        fields = [f"{self._labels}._id", self.path]
+        for start in range(0, len(ids), _PAGE):
+            page = ids[start : start + _PAGE]
+            found: dict[str, Any] = {}
+            for document in _documents(self.collection, self.sample_ids(page), fields):
+                for label in _as_list(_value_at(document, self._labels)):
+                    found[str(label["_id"])] = label.get(self.field)
+            yield from ((key, found[key]) for key in page if found.get(key) is not None)
+
+    def updates(self, rows: Rows, also: dict[str, Any]) -> Iterator[UpdateOne]:
+        """Writes values to the attributes of each item by its id, and ``also`` to its sample; once
+        a sample, since the database writes all of it each time."""
         by_sample: dict[str, list[str]] = {}
-        for key in values:
-            by_sample.setdefault(self._sample_of[key], []).append(key)
+        for key in rows:
+            by_sample.setdefault(self.sample_of(key), []).append(key)
         single = self._labels == self.patches_field
         for sample, keys in by_sample.items():
             chosen: dict[str, Any] = {"_id": ObjectId(sample)}
             if single:
                 (key,) = keys
                 chosen[f"{self._labels}._id"] = ObjectId(key)
-                yield UpdateOne(chosen, {"$set": {self.path: values[key], **also}})
+                change = {f"{self._labels}.{name}": value for name, value in rows[key].items()}
+                yield UpdateOne(chosen, {"$set": {**change, **also}})
                 continue
             labels = {f"label{number}": key for number, key in enumerate(keys)}
             change = {
-                f"{self._labels}.$[{name}].{self.field}": values[key]
-                for name, key in labels.items()
+                f"{self._labels}.$[{label}].{name}": value
+                for label, key in labels.items()
+                for name, value in rows[key].items()
             }
             filters: list[Mapping[str, Any]] = [
-                {f"{name}._id": ObjectId(key)} for name, key in labels.items()
+                {f"{label}._id": ObjectId(key)} for label, key in labels.items()
             ]
             yield UpdateOne(chosen, {"$set": {**change, **also}}, array_filters=filters)
 
     def sample_ids(self, keys: Sequence[str]) -> list[str]:
         """The samples of some items, each once."""
-        return list(dict.fromkeys(self._sample_of[key] for key in keys))
+        return list(dict.fromkeys(self.sample_of(key) for key in keys))
 
     def sample_of(self, key: str) -> str:
         """The sample that holds an item."""
+        if key not in self._sample_of:
+            self.ids()
         return self._sample_of[key]
 
     def check_field(self, field: str, argument: str) -> None:
@@ -191,7 +233,84 @@ class Patches:
         return {key: value for ids, value in rows for key in _as_list(ids)}
 
 
-Target = Images | Patches
+class Frames:
+    """Each frame of a video is one item, its id that of the frame's document.
+
+    Frames are read from and written to the dataset of videos, also where a view of frames was
+    given: it is a copy of them, with the same ids. Frames of such a view that the dataset of
+    videos has no document of (``to_frames(sample_frames="dynamic")`` without ``sparse=True``)
+    have no vector. Frames are not decoded here.
+
+    Args:
+        samples: a dataset of videos, a view of one, with the frames that the view has, or
+            what ``to_frames()`` gives.
+        field: of the frames, without ``frames.`` before it.
+    """
+
+    unit = "frames"
+
+    def __init__(self, samples: SampleCollection, field: str):
+        self.samples = samples
+        self.field = field
+        self._prefix = "" if isinstance(samples, FramesView) else FRAMES
+
+    @property
+    def path(self) -> str:
+        """The field as FiftyOne knows it in the dataset of videos: ``frames.embedding``."""
+        return f"{FRAMES}{self.field}"
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The dataset of videos."""
+        return dataset_of(self.samples)
+
+    @property
+    def collection(self) -> Collection:
+        """Where MongoDB keeps the documents of the frames."""
+        return self.dataset._frame_collection
+
+    def with_field(self, field: str) -> "Frames":
+        """The same items, and another of their fields."""
+        return Frames(self.samples, field)
+
+    def ids(self, *, missing: bool = False) -> list[str]:
+        """Ids of the items, or of those that have no vector yet, video by video."""
+        ids = self.samples.values(f"{self._prefix}id", unwind=True)
+        if not missing:
+            return ids
+        present = {key for key, _ in self.stored(ids)}
+        return [key for key in ids if key not in present]
+
+    def sources(self, ids: Sequence[str]) -> Iterator[Source]:
+        """Raises :class:`DataError`: frames are not decoded."""
+        raise DataError("Frames of videos cannot be read yet; only vectors that they have can be.")
+
+    def stored(self, ids: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """As :meth:`Images.stored`."""
+        return _stored(self.collection, ids, self.field)
+
+    def updates(self, rows: Rows, also: dict[str, Any]) -> Iterator[UpdateOne]:
+        """Writes values to the fields of each item by its id, and ``also`` to the same document."""
+        for key, row in rows.items():
+            yield UpdateOne({"_id": ObjectId(key)}, {"$set": {**row, **also}})
+
+    def sample_ids(self, keys: Sequence[str]) -> list[str]:
+        """The videos of some items, each once."""
+        found = _documents(self.collection, keys, ["_sample_id"])
+        return list(dict.fromkeys(str(document["_sample_id"]) for document in found))
+
+    def check_field(self, field: str, argument: str) -> None:
+        """Raises :class:`DataError` unless :meth:`values` could read the field."""
+        plain_path(self.samples, f"{self._prefix}{field}", argument)
+
+    def values(self, field: str) -> dict[str, Any]:
+        """A plain value by the id of each item; raises as :meth:`Images.values` does."""
+        path = plain_path(self.samples, f"{self._prefix}{field}")
+        found = self.samples.values([f"{self._prefix}id", path], unwind=True)
+        return dict(zip(*found, strict=True))
+
+
+Target = Images | Patches | Frames
 
 
 def target(
@@ -205,8 +324,9 @@ def target(
     """The items of ``samples``, and where their vectors go.
 
     Args:
-        samples: a dataset or view.
-        field: name of the vector field, or attribute of the labels.
+        samples: a dataset or view; a view of frames means these.
+        field: name of the vector field, or attribute of the labels; ``"frames.embedding"`` means
+            the frames of a dataset of videos.
         patches_field: the objects in the images instead of the images.
         margin: around each object, see :class:`~uvl_plugin.media.sources.Crops`.
         slices: of a grouped dataset, which slices; None: all of images.
@@ -215,6 +335,9 @@ def target(
         DataError: if there is nothing of this kind to work on.
         SettingsError: if the margin is negative.
     """
+    if patches_field is None and not slices and _means_frames(samples, field):
+        check_frames(samples)
+        return Frames(samples, field.removeprefix(FRAMES))
     samples = flattened(samples, slices)
     check_samples(samples)
     if patches_field is None:
@@ -222,6 +345,19 @@ def target(
     if not 0 <= margin <= 10:
         raise SettingsError(f"margin must be 0 to 10, got {margin!r}.", "margin")
     return Patches(samples, field, patches_field, margin)
+
+
+def files(samples: SampleCollection) -> Images:
+    """The files of ``samples``, of any media type; of a grouped dataset those of all image slices.
+
+    Raises:
+        DataError: if they are parts of samples, or if there are none.
+    """
+    samples = flattened(samples)
+    if not isinstance(samples, SampleCollection) or samples._is_generated:
+        raise DataError("samples must be a FiftyOne dataset, or a view of whole samples.")
+    _check_any(samples)
+    return Images(samples, "filepath")
 
 
 def flattened(
@@ -280,6 +416,27 @@ def check_samples(samples: SampleCollection) -> None:
             f"'{samples.media_type}', and only images can be used yet"
             + ("; select a slice first." if samples.media_type == "group" else ".")
         )
+    _check_any(samples)
+
+
+def _means_frames(samples: SampleCollection, field: str) -> bool:
+    if isinstance(samples, FramesView):
+        return True
+    return field.startswith(FRAMES) and getattr(samples, "media_type", None) == "video"
+
+
+def check_frames(samples: SampleCollection) -> None:
+    """Checks that ``samples`` are videos, or frames of them.
+
+    Raises:
+        DataError: if they are not, or if there are none.
+    """
+    if samples._is_generated and not isinstance(samples, FramesView):
+        raise DataError("A view of clips cannot be used; pass the dataset of videos or a view.")
+    _check_any(samples)
+
+
+def _check_any(samples: SampleCollection) -> None:
     if not samples:
         raise DataError(f"There are no samples in '{samples.name or dataset_of(samples).name}'.")
 
@@ -326,15 +483,31 @@ def _labels_path(samples: SampleCollection, patches_field: str) -> str:
     return f"{patches_field}.{inner}" if inner else patches_field
 
 
-def _documents(dataset: Dataset, ids: Sequence[str], fields: list[str]) -> Iterator[dict]:
-    """Some fields of samples as MongoDB keeps them, in the order of ``ids``; deleted samples
-    are left out."""
+def _documents(
+    collection: Collection, ids: Sequence[str], fields: list[str]
+) -> Iterator[dict[str, Any]]:
+    """Some fields of documents as MongoDB keeps them, in the order of ``ids``; deleted ones are
+    left out."""
     projection = dict.fromkeys(fields, 1)
     for start in range(0, len(ids), _PAGE):
         page = [ObjectId(key) for key in ids[start : start + _PAGE]]
-        found = dataset._sample_collection.find({"_id": {"$in": page}}, projection)
+        found = collection.find({"_id": {"$in": page}}, projection)
         documents = {document["_id"]: document for document in found}
         yield from (documents[key] for key in page if key in documents)
+
+
+def _stored(collection: Collection, ids: Sequence[str], path: str) -> Iterator[tuple[str, Any]]:
+    for document in _documents(collection, ids, [path]):
+        value = _value_at(document, path)
+        if value is not None:
+            yield str(document["_id"]), value
+
+
+def _value_at(document: Any, path: str) -> Any:
+    """What a document holds at a path of names with dots between them; None if there is nothing."""
+    for name in path.split("."):
+        document = (document or {}).get(name)
+    return document
 
 
 def _box(label: dict) -> Box:

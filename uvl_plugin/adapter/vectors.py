@@ -1,4 +1,4 @@
-"""Vector fields: made, read and written by sample id."""
+"""Vector fields: made, read and written by the ids of samples, objects and frames."""
 
 import contextlib
 import functools
@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import numpy as np
-from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
 from uvl_plugin.adapter.runs import drop_field, embedding_run_key, origin_of
-from uvl_plugin.adapter.target import Target, dataset_of
+from uvl_plugin.adapter.target import Frames, Images, Rows, Target
 from uvl_plugin.backbones.base import Backbone, backbones
 from uvl_plugin.core.embeddings import Embeddings
 from uvl_plugin.core.errors import DataError
@@ -33,76 +32,131 @@ _PAGE = 500  # vectors read at once
 
 
 def read_embeddings(samples: SampleCollection, field: str) -> tuple[Embeddings, int]:
-    """Reads the vectors of a field.
+    """Reads the vectors of a field of samples; see :func:`read_items`."""
+    return read_items(Images(samples, field))
 
-    Samples without a vector, or with one that is not finite, are left out. The vectors are read
+
+def read_items(items: Target, ids: Sequence[str] | None = None) -> tuple[Embeddings, int]:
+    """Reads the vectors of images, objects or frames.
+
+    Items without a vector, or with one that is not finite, are left out. The vectors are read
     page by page into one array, in a mapped file if memory is short.
 
     Args:
-        samples: a dataset or view.
-        field: name of a vector field.
+        items: images, objects or frames, with the name of their vector field.
+        ids: of some of the items; None: all of them.
 
     Returns:
-        The vectors, and how many samples were left out.
+        The vectors, and how many items were left out.
 
     Raises:
         DataError: if there is no such field, no vector in it, or vectors of several lengths.
     """
-    dataset = dataset_of(samples)
-    check_vector_field(dataset, field)
-    ids = samples.values("id")
+    check_vectors(items)
+    ids = items.ids() if ids is None else ids
     kept: list[str] = []
-    vectors, shapes = np.zeros((0, 0), np.float32), set()
-    for key, vector in _vectors(dataset, ids, field):
-        if not np.isfinite(vector).all():
-            continue
+    vectors = np.zeros((0, 0), np.float32)
+    for page, found in pages(items, ids):
         if not kept:
-            vectors = new_rows(len(ids), vector.size)
-        if vector.size == vectors.shape[1]:
-            vectors[len(kept)] = vector.ravel()
-        shapes.add(vector.shape)
-        kept.append(key)
+            vectors = new_rows(len(ids), found.shape[1])
+        vectors[len(kept) : len(kept) + len(page)] = found
+        kept += page
     if not kept:
         raise DataError(
-            f"None of the {len(ids)} samples has a vector in '{field}'; embed them first.",
+            f"None of the {len(ids)} {_noun(items)} has a vector in '{items.path}'; embed them "
+            "first.",
             "embeddings",
         )
-    if len(shapes) > 1:
+    return Embeddings(np.array(kept), vectors[: len(kept)], items.path), len(ids) - len(kept)
+
+
+def pages(
+    items: Target, ids: Sequence[str] | None = None
+) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Reads vectors page by page, straight from the database.
+
+    Items without a vector, or with one that is not finite, are left out; so are those that are
+    no longer there. A page holds at most 500 items, at least one.
+
+    Args:
+        items: images, objects or frames, with the name of their vector field.
+        ids: of some of the items; None: all of them.
+
+    Yields:
+        Ids, in the order of ``ids``, and their vectors of shape ``(m, dim)``, float32.
+
+    Raises:
+        DataError: if a vector is not as long as the first one.
+    """
+    values = items.stored(items.ids() if ids is None else ids)
+    shape: tuple[int, ...] | None = None
+    while page := list(islice(values, _PAGE)):
+        kept: list[str] = []
+        vectors: list[np.ndarray] = []
+        for key, value in page:
+            plain = read_stored(value) if isinstance(value, bytes) else value
+            vector = np.asarray(plain, np.float32)
+            if np.isfinite(vector).all():
+                shape = vector.shape if shape is None else shape
+                _check_same(items, vector.shape, shape)
+                kept.append(key)
+                vectors.append(vector.ravel())
+        if kept:
+            yield kept, np.stack(vectors)
+
+
+def _check_same(items: Target, shape: tuple[int, ...], first: tuple[int, ...]) -> None:
+    if shape != first:
         raise DataError(
-            f"'{field}' holds vectors of different shapes {sorted(shapes)}; embed the samples "
-            "again with one backbone and overwrite=True."
+            f"'{items.path}' holds vectors of different shapes {sorted([first, shape])}; embed "
+            f"the {_noun(items)} again with one backbone and overwrite=True.",
+            "embeddings",
         )
-    return Embeddings(np.array(kept), vectors[: len(kept)], field), len(ids) - len(kept)
 
 
-def _vectors(
-    dataset: fo.Dataset, ids: Sequence[str], field: str
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Id and vector, float32, of the samples that have one, in the order of ``ids``; straight
-    from the database, page by page."""
-    name = dataset.get_field(field).db_field or field
-    for start in range(0, len(ids), _PAGE):
-        page = [ObjectId(key) for key in ids[start : start + _PAGE]]
-        found = dataset._sample_collection.find({"_id": {"$in": page}}, {name: 1})
-        values = {document["_id"]: document.get(name) for document in found}
-        for key in page:
-            value = values.get(key)
-            if value is not None:
-                plain = read_stored(value) if isinstance(value, bytes) else value
-                yield str(key), np.asarray(plain, np.float32)
+def _noun(items: Target) -> str:
+    return "samples" if isinstance(items, Images) else items.unit
 
 
-def check_vector_field(dataset: fo.Dataset, field: str) -> None:
-    """Raises :class:`DataError` unless ``field`` is a field of vectors."""
-    known = vector_fields(dataset)
-    if field not in known:
-        hint = f"Vector fields: {', '.join(known)}." if known else "Embed the samples first."
-        raise DataError(f"'{dataset.name}' has no vector field '{field}'. {hint}", "embeddings")
+def check_vectors(items: Target) -> None:
+    """Raises :class:`DataError` unless the items have a field of vectors."""
+    known = vector_paths(items)
+    if items.path not in known:
+        hint = (
+            f"Vector fields: {', '.join(known)}." if known else f"Embed the {_noun(items)} first."
+        )
+        raise DataError(
+            f"'{items.dataset.name}' has no vector field '{items.path}'. {hint}", "embeddings"
+        )
+
+
+def check_any_vector(items: Target) -> None:
+    """Raises :class:`DataError` unless items of the dataset have vectors; does not look whether
+    those of a view have, which reading them tells."""
+    check_vectors(items)
+    path = items.field if isinstance(items, Frames) else items.path
+    if items.collection.find_one({path: {"$type": ["binData", "array"]}}, {"_id": 1}) is None:
+        raise DataError(
+            f"None of the {_noun(items)} has a vector in '{items.path}'; embed them first.",
+            "embeddings",
+        )
+
+
+def vector_paths(items: Target) -> list[str]:
+    """The fields of vectors that the items have, as :attr:`Target.path` names them."""
+    before = items.path.removesuffix(items.field)
+    if isinstance(items, Images):
+        return vector_fields(items.dataset)
+    if isinstance(items, Frames):
+        names = items.dataset.get_frame_field_schema(ftype=fo.VectorField) or {}
+        return [f"{before}{name}" for name in names]
+    flat = items.dataset.get_field_schema(ftype=fo.VectorField, flat=True)
+    return [path for path in flat if path.startswith(before)]
 
 
 def check_has_vectors(samples: SampleCollection, field: str) -> None:
     """Raises :class:`DataError` unless at least one sample has a vector in ``field``."""
-    check_vector_field(dataset_of(samples), field)
+    check_vectors(Images(samples, field))
     if not samples.exists(field):
         raise DataError(
             f"None of the samples has a vector in '{field}'; embed them first.", "embeddings"
@@ -125,6 +179,8 @@ def check_may_write(dataset: fo.Dataset, path: str, space: str, *, overwrite: bo
             vectors that something else made.
     """
     check_name(path.rpartition(".")[2])
+    if path.startswith("frames.") and dataset.media_type == "video":
+        raise DataError("Frames of videos cannot be embedded yet.", "field")
     existing = dataset.get_field(path)
     if existing is None:
         return
@@ -246,13 +302,21 @@ class VectorWriter:
 
 
 def write_values(target: Target, values: Mapping[str, Any]) -> None:
-    """Writes a value of MongoDB to each item by its id, None to clear it."""
-    if not values:
+    """Writes a value of MongoDB to the field of each item by its id, None to clear it."""
+    write_rows(target, {key: {target.field: value} for key, value in values.items()})
+
+
+def write_rows(target: Target, rows: Rows) -> None:
+    """Writes values of MongoDB to several fields of each item, whatever ``target.field`` is."""
+    if not rows:
         return
-    operations = target.updates(values, {"last_modified_at": datetime.now(timezone.utc)})
+    operations = target.updates(rows, {"last_modified_at": datetime.now(timezone.utc)})
     while some := list(islice(operations, _OPERATIONS)):
-        target.dataset._sample_collection.bulk_write(some, ordered=False)
-    reload_samples(target.dataset, target.sample_ids(list(values)))
+        target.collection.bulk_write(some, ordered=False)
+    ids = target.sample_ids(list(rows))
+    reload_samples(target.dataset, ids)
+    if isinstance(target, Frames):
+        fo.Frame._reload_docs(target.dataset._frame_collection_name, sample_ids=ids)
 
 
 def reload_samples(dataset: fo.Dataset, ids: Sequence[str]) -> None:

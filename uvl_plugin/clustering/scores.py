@@ -11,6 +11,7 @@ from uvl_plugin.clustering.separation import silhouettes
 from uvl_plugin.clustering.space import Space
 from uvl_plugin.core.embeddings import NOISE
 from uvl_plugin.core.errors import DataError, SettingsError
+from uvl_plugin.core.progress import Progress, silent
 
 _CELLS = 2**22  # items x parts that are held at a time
 _NEIGHBORS = 30  # whose density an item's own is compared with
@@ -108,14 +109,19 @@ def distances(space: Space, labels: np.ndarray, model: ClusterModel) -> np.ndarr
 
 
 def outliers(space: Space, labels: np.ndarray, model: ClusterModel) -> np.ndarray:
+    """See :func:`local_outliers`; clusters play no part."""
+    return local_outliers(space)
+
+
+def local_outliers(space: Space, progress: Progress = silent) -> np.ndarray:
     """How thinly an item's surroundings are settled beside those of its neighbours, 0 to 1, shape
-    ``(n,)``: 0.5 alike, towards 1 the odder. Clusters play no part.
+    ``(n,)``: 0.5 alike, towards 1 the odder.
 
     The local outlier factor f of 30 neighbours (M. Breunig et al., "LOF: Identifying
     Density-Based Local Outliers", SIGMOD 2000, page 93), as f / (1 + f). So a group of far fewer
     than 30 alike is odd, a larger one is not.
     """
-    near = space.neighbors(_NEIGHBORS)
+    near = space.neighbors(_NEIGHBORS, progress)
     if near.indices.shape[1] == 0:
         return np.full(len(space), 0.5)
     reach = near.distances[:, -1]  # of each item to the last of its neighbours

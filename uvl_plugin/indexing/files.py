@@ -5,15 +5,17 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from uvl_plugin.core.errors import BrokenIndexError
 
+PARTIAL = ".partial"  # ends the name of what is not whole yet
 _ENDS = 2**16  # bytes at either end that are read each time a file is opened
 _READ = 2**22
+_TRIES, _PAUSE = 100, 0.02  # seconds between them
 
 
 def described(path: Path) -> dict[str, Any]:
@@ -42,30 +44,27 @@ def check(path: Path, expected: dict[str, Any], *, whole: bool = False) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Replaces a JSON file whole, with a checksum of its content in it."""
-    text = json.dumps(content | {"checksum": _checksum(content)}, indent=1)
-    handle, partial = tempfile.mkstemp(prefix=path.name, suffix=".partial", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(partial)
+    """Replaces a JSON file whole, with a checksum of its content in it; one writer at a time."""
+    partial = path.with_name(path.name + PARTIAL)
+    with partial.open("w") as file:
+        file.write(json.dumps(content | {"checksum": _checksum(content)}, indent=1))
+        file.flush()
+        os.fsync(file.fileno())
+    _replace(partial, path)
     sync_folder(path.parent)
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def parsed_json(text: bytes, path: Path) -> dict[str, Any]:
     """What :func:`write_json` wrote.
 
+    Args:
+        path: where it was read, for messages.
+
     Raises:
-        FileNotFoundError: if there is none.
         BrokenIndexError: if it is damaged.
     """
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(text)
         checksum = content.pop("checksum")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise BrokenIndexError(f"'{path}' is damaged or not of an index: {error!r}.") from error
@@ -77,7 +76,8 @@ def read_json(path: Path) -> dict[str, Any]:
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A folder to fill, which gets its name when the block ends without an error."""
-    partial = Path(tempfile.mkdtemp(prefix=path.name, suffix=".partial", dir=path.parent))
+    partial = path.with_name(path.name + PARTIAL)
+    partial.mkdir()
     try:
         yield partial
         for file in partial.iterdir():
@@ -95,8 +95,19 @@ def sync_folder(path: Path) -> None:
         _sync(path)
 
 
+def _replace(partial: Path, path: Path) -> None:
+    for left in reversed(range(_TRIES)):
+        try:
+            os.replace(partial, path)
+            return
+        except PermissionError:  # Windows, while a reader has the file open
+            if not left:
+                raise
+            time.sleep(_PAUSE)
+
+
 def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -1,38 +1,26 @@
 """A similarity index in a folder: many processes read it while one writes."""
 
-import contextlib
-import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from uvl_plugin.core.errors import BrokenIndexError, DataError, SettingsError
+from uvl_plugin.core.errors import BrokenIndexError, DataError, SettingsError, UVLError
 from uvl_plugin.core.progress import Progress, part, silent
 from uvl_plugin.indexing.auto import AUTO, resolve_kind, suitable_kind
-from uvl_plugin.indexing.files import check, described, new_folder, read_json, write_json
+from uvl_plugin.indexing.files import check, described, new_folder
 from uvl_plugin.indexing.kind import IndexKind, index_kinds
 from uvl_plugin.indexing.metrics import check_metric
-from uvl_plugin.indexing.segment import (
-    Page,
-    Segment,
-    link_segment,
-    open_segment,
-    write_segment,
-)
+from uvl_plugin.indexing.segment import Page, Segment, link_folder, open_segment, write_segment
 from uvl_plugin.indexing.snapshot import Snapshot, as_bytes
+from uvl_plugin.indexing.state import IndexFolder
 
 PRECISIONS = ("float32", "float16")
-MANIFEST = "index.json"
-_FORMAT, _VERSION = "uvl-index", 1
-_LOCK = ".lock"
-_GONE = "gone-"
-_WAIT_SECONDS = 3600.0  # for another writer; building millions takes long
-_TAILS = 8  # segments beside the main one; more are merged into one
+_ROWS = "rows"  # the file with the rows that are gone
+_TAILS = 8  # segments beside the main one; more are merged
 _GROWN = 0.25  # of the main segment: added or removed that many, all is built again
 _FEW = 10_000  # vectors that are always cheap to have beside it
-_TRIES = 20  # to open what another process is replacing
 
 
 class VectorIndex:
@@ -48,8 +36,8 @@ class VectorIndex:
 
     def __init__(self, folder: "str | Path"):
         self.folder = Path(folder)
-        self._snapshot: Snapshot | None = None
-        self._state: tuple | None = None
+        self._state = IndexFolder(self.folder)
+        self._seen: tuple[bytes, Snapshot] | None = None  # one object, for several threads
 
     @classmethod
     def create(
@@ -63,7 +51,8 @@ class VectorIndex:
         about: dict[str, Any] | None = None,
         progress: Progress = silent,
     ) -> "VectorIndex":
-        """Builds an index page by page, and replaces the one in the folder, if there is one.
+        """Builds an index page by page, and replaces the one in the folder, if there is one, even
+        if it is damaged.
 
         Args:
             folder: made if it is not there.
@@ -75,8 +64,9 @@ class VectorIndex:
             about: JSON types, kept with the index.
 
         Raises:
-            SettingsError: if there is no such kind, metric or precision.
-            DataError: if vectors differ in length, or an id comes twice.
+            SettingsError: if there is no such metric or precision.
+            UnknownNameError: if there is no such kind.
+            DataError: if vectors differ in length or are not finite, or an id comes twice.
         """
         check_metric(metric)
         if precision not in PRECISIONS:
@@ -84,43 +74,32 @@ class VectorIndex:
                 f"precision must be {' or '.join(PRECISIONS)}, got {precision!r}.", "precision"
             )
         asked = resolve_kind(kind)
-        index = cls(folder)
-        index.folder.mkdir(parents=True, exist_ok=True)
-        base = {
+        base: dict[str, Any] = {
             "metric": metric,
             "precision": precision,
             "asked": AUTO if asked is None else asked.name,
             "settings": {} if asked is None else asked.to_dict(),
             "about": about or {},
         }
-        with index._writing() as before:
-            index._build(before["generation"] + 1 if before else 1, base, pages, progress)
+        index = cls(folder)
+        with index._state.replacing() as before:
+            base["generation"] = before["generation"] if before else 0
+            index._build(base, pages, progress)
         return index
 
     @property
     def exists(self) -> bool:
         """Whether there is an index in the folder."""
-        return (self.folder / MANIFEST).is_file()
+        return self._state.exists
 
     @property
     def manifest(self) -> dict[str, Any]:
         """What is written about the index.
 
         Raises:
-            BrokenIndexError: if there is none, or it is damaged.
+            BrokenIndexError: if there is none, or it is damaged or of a later version.
         """
-        try:
-            manifest = read_json(self.folder / MANIFEST)
-        except FileNotFoundError:
-            raise BrokenIndexError(f"There is no index in '{self.folder}'.") from None
-        if manifest.get("format") != _FORMAT:
-            raise BrokenIndexError(f"'{self.folder / MANIFEST}' is not of an index.")
-        if manifest["version"] > _VERSION:
-            raise BrokenIndexError(
-                f"'{self.folder}' was written by a later version of the plugin (format "
-                f"{manifest['version']}, this one reads {_VERSION})."
-            )
-        return manifest
+        return self._state.manifest()
 
     def snapshot(self) -> Snapshot:
         """The index as it is now; opened again only if it has changed.
@@ -128,10 +107,12 @@ class VectorIndex:
         Raises:
             BrokenIndexError: if files are missing, damaged or of something else.
         """
-        state = self._seen()
-        if self._snapshot is None or state != self._state:
-            self._snapshot, self._state = self._opened(), state
-        return self._snapshot
+        seen = self._seen
+        if seen is None or seen[0] != self._state.text():
+            known = {segment.name: segment for segment in seen[1].segments} if seen else {}
+            seen = self._state.steady(lambda text: (text, self._open(text, known)))
+            self._seen = seen
+        return seen[1]
 
     def add(
         self,
@@ -149,42 +130,38 @@ class VectorIndex:
             owners: the sample of each item, shape ``(m,)``, where the items are not samples.
 
         Raises:
+            BrokenIndexError: if there is no index, or it is damaged.
             DataError: if the vectors are of another length or not finite.
         """
-        keys = as_bytes(ids)
+        keys, vectors, samples = _stored((ids, np.asarray(vectors), owners))
         _, last = np.unique(keys[::-1], return_index=True)
         rows = np.sort(len(keys) - 1 - last)
-        vectors = np.asarray(vectors)
-        samples = None if owners is None else as_bytes(owners)[rows]
-        with self._writing() as manifest:
-            if manifest is None:
-                raise BrokenIndexError(f"There is no index in '{self.folder}'.")
+        with self._state.writing() as manifest:
             now = self.snapshot()
-            _check_vectors(keys, vectors, now)
-            if len(rows) == 0:
-                return
-            entries = self._without(manifest, now, now.rows_of(keys[rows]))
-            name = f"segment-{manifest['generation'] + 1:08d}"
-            entries.append(
-                write_segment(
-                    self.folder, name, [(keys[rows], vectors[rows], samples)],
-                    choose=lambda n, dim: None, metric=manifest["metric"],
-                    precision=manifest["precision"], progress=silent,
-                )
-            )  # fmt: skip
-            self._commit(manifest, entries)
-            self._tidy(progress)
+            _check(keys, vectors, samples, now)
+            page = keys[rows], vectors[rows], None if samples is None else samples[rows]
+            if len(rows) and not now.segments:
+                self._build(manifest, [page], progress)
+            elif len(rows):
+                added = self._beside(manifest, [page])
+                entries = self._without(manifest, now, now.rows_of(page[0]))
+                self._state.commit(manifest, [*entries, added])
+                self._tidy(progress)
 
     def remove(self, ids: np.ndarray, *, progress: Progress = silent) -> int:
-        """Takes vectors out; returns how many were there."""
-        with self._writing() as manifest:
+        """Takes vectors out; returns how many were there.
+
+        Raises:
+            BrokenIndexError: if there is no index, or it is damaged.
+        """
+        with self._state.writing() as manifest:
             now = self.snapshot()
             rows = now.rows_of(np.unique(as_bytes(ids)))
-            n_gone = int(np.count_nonzero(rows >= 0))
-            if n_gone and manifest is not None:
-                self._commit(manifest, self._without(manifest, now, rows))
+            rows = rows[rows >= 0]
+            if len(rows):
+                self._state.commit(manifest, self._without(manifest, now, rows))
                 self._tidy(progress)
-        return n_gone
+        return len(rows)
 
     def rebuild(
         self,
@@ -193,16 +170,15 @@ class VectorIndex:
         about: dict[str, Any] | None = None,
         progress: Progress = silent,
     ) -> None:
-        """Builds everything again: of what is in the index, or of ``pages``."""
-        with self._writing() as manifest:
-            if manifest is None:
-                raise BrokenIndexError(f"There is no index in '{self.folder}'.")
+        """Builds everything again: of what is in the index, or of ``pages``.
+
+        Raises:
+            BrokenIndexError: if there is no index, or it is damaged.
+        """
+        with self._state.writing() as manifest:
             if about is not None:
                 manifest["about"] = about
-            self._build(
-                manifest["generation"] + 1, manifest,
-                self.snapshot().pages() if pages is None else pages, progress,
-            )  # fmt: skip
+            self._build(manifest, self.snapshot().pages() if pages is None else pages, progress)
 
     def verify(self) -> None:
         """Reads every file whole.
@@ -210,115 +186,87 @@ class VectorIndex:
         Raises:
             BrokenIndexError: if one is not what was written.
         """
-        for entry in self.manifest["segments"]:
-            for name, expected in entry["files"].items():
-                check(self.folder / entry["name"] / name, expected, whole=True)
+
+        def read(text: bytes) -> None:
+            for entry in self._state.manifest(text)["segments"]:
+                for part_ in filter(None, (entry, entry["gone"])):
+                    for name, expected in part_["files"].items():
+                        check(self.folder / part_["name"] / name, expected, whole=True)
+
+        self._state.steady(read)
 
     def copy_to(self, folder: "str | Path") -> "VectorIndex":
-        """Makes an index of its own with the same content; segments are shared where the disk
-        allows, since they never change."""
+        """Makes an index of its own with the same content; files are shared where the disk allows,
+        since they never change.
+
+        Raises:
+            BrokenIndexError: if there is no index, or it is damaged.
+            DataError: if there is an index in ``folder``.
+        """
         copy = VectorIndex(folder)
-        copy.folder.mkdir(parents=True, exist_ok=True)
-        with self._writing() as manifest, copy._writing():
-            if manifest is None:
-                raise BrokenIndexError(f"There is no index in '{self.folder}'.")
+
+        def link(text: bytes) -> dict[str, Any]:
+            manifest = self._state.manifest(text)
             for entry in manifest["segments"]:
-                link_segment(self.folder / entry["name"], copy.folder / entry["name"])
-                if entry["gone"]:
-                    name = entry["gone"]["name"]
-                    shutil.copyfile(self.folder / name, copy.folder / name)
-            write_json(copy.folder / MANIFEST, manifest)
+                for part_ in filter(None, (entry, entry["gone"])):
+                    link_folder(self.folder / part_["name"], copy.folder, list(part_["files"]))
+            return manifest
+
+        if copy.exists:
+            raise DataError(f"There is an index in '{copy.folder}' already.", "folder")
+        self._state.text()  # else a folder is made for nothing
+        with copy._state.replacing():
+            manifest = self._state.steady(link)
+            copy._state.commit(manifest, manifest["segments"])
         return copy
 
     def delete(self) -> None:
-        """Removes the folder."""
-        self._snapshot = None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Removes the index, and the folder if nothing else is in it."""
+        self._seen = None
+        self._state.delete()
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[dict[str, Any] | None]:
-        """Holds the lock; gives the manifest, None where there is no index yet."""
-        import filelock
-
-        lock = filelock.FileLock(self.folder / _LOCK, timeout=_WAIT_SECONDS)
-        try:
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise BrokenIndexError(
-                f"Another process has been writing to '{self.folder}' for {_WAIT_SECONDS:.0f} s."
-            ) from error
-        try:
-            self._sweep()
-            yield self.manifest if self.exists else None
-        finally:
-            lock.release()
-
-    def _build(
-        self, generation: int, base: dict[str, Any], pages: Iterable[Page], progress: Progress
-    ) -> None:
-        chosen: list[tuple[IndexKind, str]] = []
+    def _build(self, base: dict[str, Any], pages: Iterable[Page], progress: Progress) -> None:
+        """Writes one segment of everything, with a structure, in place of all that is there."""
+        kind, why = index_kinds["flat"](), "there are no vectors yet"
 
         def choose(n: int, dim: int) -> IndexKind:
+            nonlocal kind, why
             if base["asked"] == AUTO:
-                chosen.append(suitable_kind(n, dim))
+                kind, why = suitable_kind(n, dim)
             else:
-                kind = index_kinds[base["asked"]].from_dict(base["settings"])
-                chosen.append((kind, "it was asked for"))
-            return chosen[0][0]
+                kind, why = index_kinds[base["asked"]].from_dict(base["settings"]), "asked for"
+            return kind
 
         entry = write_segment(
-            self.folder, f"segment-{generation:08d}", map(_stored, pages), choose=choose,
+            self.folder, self._state.new_name("segment", base), map(_stored, pages), choose=choose,
             metric=base["metric"], precision=base["precision"], progress=part(progress, 0.3, 0.95),
         )  # fmt: skip
-        entry["gone"] = None
-        kind, why = chosen[0] if chosen else (index_kinds["flat"](), "there are no vectors yet")
-        manifest = base | {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "generation": generation - 1,
-            "kind": kind.name,
-            "kind_settings": kind.to_dict(),
-            "why": why,
-        }
-        self._commit(manifest, [entry] if entry["n"] else [])
+        described_ = {"kind": kind.name, "kind_settings": kind.to_dict(), "why": why}
+        self._state.commit(base | described_, [entry] if entry["n"] else [])
         progress(1.0, "index written")
 
-    def _commit(self, manifest: dict[str, Any], entries: list[dict[str, Any]]) -> None:
-        """From here on the new state counts."""
-        new = manifest | {"generation": manifest["generation"] + 1, "segments": entries}
-        write_json(self.folder / MANIFEST, new)
-        self._sweep()
-
-    def _sweep(self) -> None:
-        """Removes what the manifest does not name: older states, and what a crash left."""
-        if not self.exists:
-            return
-        entries = self.manifest["segments"]
-        named = {entry["name"] for entry in entries} | {MANIFEST, _LOCK}
-        named |= {entry["gone"]["name"] for entry in entries if entry["gone"]}
-        for path in self.folder.iterdir():
-            if path.name in named:
-                continue
-            with contextlib.suppress(OSError):  # Windows keeps files that a reader has open
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    def _beside(self, manifest: dict[str, Any], pages: Iterable[Page]) -> dict[str, Any]:
+        """Writes a segment without a structure; returns its entry."""
+        return write_segment(
+            self.folder, self._state.new_name("segment", manifest), pages, choose=None,
+            metric=manifest["metric"], precision=manifest["precision"], progress=silent,
+        )  # fmt: skip
 
     def _tidy(self, progress: Progress) -> None:
         """Merges what was added, or builds all again, once there is much of it."""
         manifest, now = self.manifest, self.snapshot()
-        main = len(now.segments[0]) if now.segments else 0
-        gone = sum(map(len, now.gone))
-        beside = sum(map(len, now.segments[1:]))
-        if max(gone, beside) > max(_FEW, _GROWN * main) or len(now) == 0:
-            self._build(manifest["generation"] + 1, manifest, now.pages(), progress)
-        elif len(now.segments) > 1 + _TAILS:
-            tails = Snapshot(now.generation, now.metric, now.dim, now.segments[1:], now.gone[1:])
-            entry = write_segment(
-                self.folder, f"segment-{manifest['generation'] + 1:08d}", tails.pages(),
-                choose=lambda n, dim: None, metric=manifest["metric"],
-                precision=manifest["precision"], progress=silent,
-            )  # fmt: skip
-            merged = [entry | {"gone": None}] if entry["n"] else []
-            self._commit(manifest, [manifest["segments"][0], *merged])
+        sizes = list(map(len, now.segments))
+        gone, beside = sum(map(len, now.gone)), sum(sizes[1:])
+        if len(now) == 0 or max(gone, beside) > max(_FEW, _GROWN * sizes[0]):
+            self._build(manifest, now.pages(), progress)
+        elif len(sizes) > 1 + _TAILS:
+            first = _first_merged(sizes)
+            tails = Snapshot(
+                now.generation, now.metric, now.dim, now.segments[first:], now.gone[first:]
+            )
+            entry = self._beside(manifest, tails.pages())
+            kept = manifest["segments"][:first]
+            self._state.commit(manifest, [*kept, entry] if entry["n"] else kept)
 
     def _without(
         self, manifest: dict[str, Any], now: Snapshot, rows: np.ndarray
@@ -329,57 +277,49 @@ class VectorIndex:
             own = rows[(rows >= start) & (rows < start + entry["n"])] - start
             start += entry["n"]
             if len(own):
-                every = np.union1d(gone, own).astype(np.int64)
-                name = f"{_GONE}{manifest['generation'] + 1:08d}-{entry['name']}"
+                name = self._state.new_name("gone", manifest)
                 with new_folder(self.folder / name) as partial:
-                    every.tofile(partial / "rows")
-                described_ = described(self.folder / name / "rows")
-                entry = entry | {"gone": {"name": name, "file": described_}}
+                    np.union1d(gone, own).astype("<i8").tofile(partial / _ROWS)
+                    files = {_ROWS: described(partial / _ROWS)}
+                entry = entry | {"gone": {"name": name, "files": files}}
             entries.append(entry)
         return entries
 
-    def _seen(self) -> tuple:
+    def _open(self, text: bytes, known: dict[str, Segment]) -> Snapshot:
+        """Opens the segments that are not ``known``, and adds them to it."""
+        manifest = self._state.manifest(text)
         try:
-            state = (self.folder / MANIFEST).stat()
-        except FileNotFoundError:
-            raise BrokenIndexError(f"There is no index in '{self.folder}'.") from None
-        return state.st_ino, state.st_mtime_ns, state.st_size
-
-    def _opened(self) -> Snapshot:
-        """Tries again where another process replaced the files in between."""
-        for _ in range(_TRIES):
-            manifest = self.manifest
-            try:
-                return self._open(manifest)
-            except (FileNotFoundError, BrokenIndexError) as error:
-                if self.manifest["generation"] == manifest["generation"]:
-                    missing = isinstance(error, FileNotFoundError)
-                    said = f"'{error.filename}' is missing." if missing else str(error)
-                    raise BrokenIndexError(said) from error
-        raise BrokenIndexError(f"'{self.folder}' changes faster than it can be opened.")
-
-    def _open(self, manifest: dict[str, Any]) -> Snapshot:
-        kind = index_kinds[manifest["kind"]].from_dict(manifest["kind_settings"])
-        known = {s.name: s for s in self._snapshot.segments} if self._snapshot else {}
-        segments: list[Segment] = []
-        gone: list[np.ndarray] = []
+            kind = index_kinds[manifest["kind"]].from_dict(manifest["kind_settings"])
+        except UVLError as error:
+            raise BrokenIndexError(f"'{self.folder}' needs what is not here: {error}") from error
         for entry in manifest["segments"]:
-            same = known.get(entry["name"])
-            if same is None:
-                same = open_segment(self.folder, entry, manifest["metric"], kind)
-            segments.append(same)
-            gone.append(self._gone_of(entry))
-        dim = segments[0].vectors.shape[1] if segments else 0
+            if entry["name"] not in known:
+                known[entry["name"]] = open_segment(self.folder, entry, manifest["metric"], kind)
+        segments = tuple(known[entry["name"]] for entry in manifest["segments"])
         return Snapshot(
-            manifest["generation"], manifest["metric"], dim, tuple(segments), tuple(gone)
+            manifest["generation"],
+            manifest["metric"],
+            segments[0].vectors.shape[1] if segments else 0,
+            segments,
+            tuple(map(self._gone_of, manifest["segments"])),
         )
 
     def _gone_of(self, entry: dict[str, Any]) -> np.ndarray:
         if not entry["gone"]:
             return np.zeros(0, np.int64)
-        path = self.folder / entry["gone"]["name"] / "rows"
-        check(path, entry["gone"]["file"])
-        return np.fromfile(path, np.int64)
+        path = self.folder / entry["gone"]["name"] / _ROWS
+        check(path, entry["gone"]["files"][_ROWS])
+        return np.fromfile(path, "<i8")
+
+
+def _first_merged(sizes: list[int]) -> int:
+    """From which segment on they are merged: the last two at least, and further back as long as
+    the next is at most twice as large, so that a vector is written again only a few times."""
+    first, total = len(sizes) - 2, sum(sizes[-2:])
+    while first > 1 and sizes[first - 1] <= 2 * total:
+        first -= 1
+        total += sizes[first]
+    return first
 
 
 def _stored(page: Page) -> Page:
@@ -387,12 +327,21 @@ def _stored(page: Page) -> Page:
     return as_bytes(ids), vectors, None if owners is None else as_bytes(owners)
 
 
-def _check_vectors(keys: np.ndarray, vectors: np.ndarray, now: Snapshot) -> None:
+def _check(
+    keys: np.ndarray, vectors: np.ndarray, samples: np.ndarray | None, now: Snapshot
+) -> None:
+    """Of vectors to add, what :func:`write_segment` cannot know."""
     if vectors.ndim != 2 or len(vectors) != len(keys):
         raise DataError(f"There are {len(keys)} ids, and vectors of shape {vectors.shape}.")
+    if samples is not None and len(samples) != len(keys):
+        raise DataError(f"There are {len(keys)} ids, and the samples of {len(samples)}.")
     if now.dim and len(vectors) and vectors.shape[1] != now.dim:
         raise DataError(
             f"The vectors have {vectors.shape[1]} numbers, and those in the index have {now.dim}."
         )
-    if not np.isfinite(vectors).all():
-        raise DataError("Vectors hold numbers that are not finite.")
+    if now.segments and len(keys) and (now.segments[0].owners is None) != (samples is None):
+        raise DataError(
+            "The index is of samples, and these items are not."
+            if samples is not None
+            else "The index is of items that are not samples: give the sample of each."
+        )

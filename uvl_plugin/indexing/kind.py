@@ -14,6 +14,8 @@ from uvl_plugin.indexing.rows import Rows
 from uvl_plugin.indexing.scan import ranked, scan
 
 _QUERIES, _NEAREST = 256, 100  # on which the effort is settled
+_GAIN, _STALLED = 0.95, 2  # harder looks that leave more than this share of the misses are the last
+_EQUAL = 1e-6  # of a distance: what differs less is rounding
 
 
 @dataclass(frozen=True)
@@ -85,13 +87,17 @@ class IndexKind(Settings, ABC):
         """
         import faiss
 
+        effort = max(structure.effort, structure.effort * k // self.looked_at(_NEAREST))
         selector = None
         if allowed is not None:
-            bits = np.packbits(allowed, bitorder="little")
-            selector = faiss.IDSelectorBitmap(bits)
-        effort = max(structure.effort, structure.effort * k // (self.spare * _NEAREST))
+            selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+            effort = effort * len(allowed) // max(1, int(np.count_nonzero(allowed)))
         figures, found = structure.index.search(wanted, k, params=self.parameters(effort, selector))
         return found, figures
+
+    def looked_at(self, k: int) -> int:
+        """How many candidates :meth:`candidates` is asked for, where ``k`` are wanted."""
+        return self.spare * k if self.rerank else k
 
     def structure(self, rows: Rows, progress: Progress) -> Structure | None:
         """Builds the index of FAISS and settles how hard it must look."""
@@ -102,13 +108,16 @@ class IndexKind(Settings, ABC):
         k = min(_NEAREST, len(rows))
         queries = np.asarray(rows.vectors[wanted], np.float32)
         _, true = scan(rows.vectors, rows.lengths, queries, k, rows.metric)
+        recall, stalled = 0.0, 0
         for effort in self.efforts(index):
             tried = Structure(index, effort, 0.0)
-            found, _ = self.candidates(tried, rows.prepared(wanted), self.spare * k, None)
+            found, _ = self.candidates(tried, rows.prepared(wanted), self.looked_at(k), None)
             _, reached = ranked(rows.vectors, found, queries, k, rows.metric)
             # by distance, not by row: equal vectors may stand for each other
-            recall = float(np.mean(reached <= true[:, -1:] + 1e-6))
-            if recall >= self.recall:
+            there = reached <= true[:, -1:] + _EQUAL * np.abs(true[:, -1:])
+            missed, recall = 1.0 - recall, float(np.mean(there))
+            stalled = stalled + 1 if 1.0 - recall > _GAIN * missed else 0
+            if recall >= self.recall or stalled == _STALLED:
                 break
         return Structure(index, effort, recall)
 

@@ -23,7 +23,8 @@ def distances(metric: str, vectors: np.ndarray, query: np.ndarray) -> np.ndarray
     """Distance of each vector to the query, shape ``(n,)``, float32; less is nearer.
 
     ``"cosine"``: 1 - cos, 0 to 2, and 1 where a vector is all zeros. ``"dotproduct"``: the negative
-    product. ``"euclidean"``: not squared.
+    product. ``"euclidean"``: not squared. Equal vectors have equal distances, to the last bit,
+    whatever they are computed together with.
 
     Args:
         vectors: shape ``(n, dim)``.
@@ -32,11 +33,12 @@ def distances(metric: str, vectors: np.ndarray, query: np.ndarray) -> np.ndarray
     vectors, query = np.asarray(vectors, np.float32), np.asarray(query, np.float32)
     if metric == "euclidean":
         return lengths(vectors - query)
-    products = vectors @ query
+    products = np.einsum("ij,j->i", vectors, query)
     if metric == "dotproduct":
         return -products
     both = lengths(vectors) * np.float32(np.linalg.norm(query))
-    return 1.0 - np.divide(products, both, out=np.zeros_like(products), where=both > 0)
+    cosines = np.divide(products, both, out=np.zeros_like(products), where=both > 0)
+    return np.clip(1.0 - cosines, 0.0, 2.0)
 
 
 def nearness(metric: str, products: np.ndarray, own_lengths: np.ndarray) -> np.ndarray:

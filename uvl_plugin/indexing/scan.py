@@ -23,7 +23,8 @@ def scan(
     farthest: bool = False,
     device: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ``k`` nearest vectors of each query, nearest first; equal ones in the order of rows.
+    """The ``k`` nearest vectors of each query, nearest first; equally near ones in the order of
+    rows (of many that are as near as the last, any take part).
 
     Args:
         vectors: shape ``(n, dim)``, float32 or float16, may be a mapped file.
@@ -111,7 +112,7 @@ def _blocks(
     vectors: np.ndarray, n_queries: int, allowed: np.ndarray | None
 ) -> "Iterator[slice | np.ndarray]":
     n, dim = vectors.shape
-    size = max(1, min(_BLOCK_BYTES // (4 * dim), _BLOCK_BYTES // (4 * n_queries)))
+    size = max(1, min(_BLOCK_BYTES // (4 * dim), _BLOCK_BYTES // (4 * max(1, n_queries))))
     if allowed is not None:
         rows = np.flatnonzero(allowed)
         for start in range(0, len(rows), size):

@@ -1,5 +1,6 @@
 """A segment: vectors that were written together, and never change."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from uvl_plugin.core.errors import DataError
+from uvl_plugin.core.errors import BrokenIndexError, DataError
 from uvl_plugin.core.progress import Progress
 from uvl_plugin.indexing.files import check, described, new_folder
 from uvl_plugin.indexing.kind import IndexKind, Structure
@@ -20,7 +21,7 @@ from uvl_plugin.indexing.scan import ranked, scan
 
 STRUCTURE = "structure.faiss"
 _VECTORS, _LENGTHS, _IDS, _ORDER, _OWNERS = "vectors", "lengths", "ids", "order", "owners"
-_SCANNED = 20_000  # allowed vectors that are compared sooner than a structure is searched
+_SCANNED = 20_000  # vectors that are compared sooner than a structure is searched
 _SHARE = 0.05  # of the vectors: more neighbours than that are found by looking at all
 
 Page = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # ids, vectors, ids of their samples
@@ -104,8 +105,9 @@ class Segment:
         assert self.structure is not None
         rows = Rows(queries, lengths(queries), self.metric)
         wanted = rows.prepared(slice(None))
-        many = self.kind.spare * k if self.kind.rerank else k
-        candidates, figures = self.kind.candidates(self.structure, wanted, many, allowed)
+        candidates, figures = self.kind.candidates(
+            self.structure, wanted, self.kind.looked_at(k), allowed
+        )
         short = np.flatnonzero(np.count_nonzero(candidates >= 0, axis=1) < k)
         if self.kind.rerank:
             found, apart = ranked(self.vectors, candidates, queries, k, self.metric)
@@ -123,7 +125,7 @@ def write_segment(
     name: str,
     pages: Iterable[Page],
     *,
-    choose: Callable[[int, int], IndexKind | None],
+    choose: Callable[[int, int], IndexKind] | None,
     metric: str,
     precision: str,
     progress: Progress,
@@ -132,34 +134,23 @@ def write_segment(
 
     Args:
         folder: of the index.
-        pages: ids, bytes of one width, vectors ``(m, dim)`` and, for items that are not samples,
-            the ids of their samples.
+        pages: ids, bytes, vectors ``(m, dim)`` and, for items that are not samples, the ids of
+            their samples.
         choose: the kind of its structure by the number of vectors and their length; None for no
-            structure.
+            structure. Nor do vectors have one that are so few that it would not be searched.
         precision: ``"float32"`` or ``"float16"``, of the stored vectors.
 
     Raises:
-        DataError: if vectors differ in length or an id comes twice.
+        DataError: if vectors differ in length or are not finite, or an id comes twice.
     """
     with new_folder(folder / name) as partial:
         n, dim, types = _write_pages(partial, pages, precision)
-        entry: dict[str, Any] = {"name": name, "n": n, "dim": dim, "types": types}
+        entry: dict[str, Any] = {"name": name, "n": n, "dim": dim, "types": types, "gone": None}
         if n:
-            ids = _mapped(partial, entry, _IDS)
-            order = np.argsort(ids, kind="stable").astype(np.int32 if n < 2**31 else np.int64)
-            _check_unique(ids, order)
-            order.tofile(partial / _ORDER)
-            types[_ORDER] = order.dtype.str
-        kind = choose(n, dim) if n else None
-        structure = None
-        if kind is not None:
-            vectors, own = _mapped(partial, entry, _VECTORS), _mapped(partial, entry, _LENGTHS)
-            structure = kind.structure(Rows(vectors, own, metric), progress)
-        if structure is not None:
-            import faiss
-
-            faiss.write_index(structure.index, str(partial / STRUCTURE))
-            entry |= {"effort": structure.effort, "recall": round(structure.recall, 4)}
+            _write_order(partial, entry)
+            kind = choose(n, dim) if choose else None
+            if kind is not None and n > _SCANNED:
+                entry |= _write_structure(partial, entry, kind, metric, progress)
         entry["files"] = {path.name: described(path) for path in sorted(partial.iterdir())}
     return entry
 
@@ -176,9 +167,7 @@ def open_segment(folder: Path, entry: dict[str, Any], metric: str, kind: IndexKi
         check(place / name, expected)
     structure = None
     if STRUCTURE in entry["files"]:
-        import faiss
-
-        index = faiss.read_index(str(place / STRUCTURE), faiss.IO_FLAG_MMAP_IFC)
+        index = _read_structure(place / STRUCTURE)
         structure = Structure(index, entry["effort"], entry["recall"])
     return Segment(
         name=entry["name"],
@@ -193,51 +182,102 @@ def open_segment(folder: Path, entry: dict[str, Any], metric: str, kind: IndexKi
     )
 
 
-def link_segment(source: Path, target: Path) -> None:
-    """Makes a segment known in another folder, without a copy where the disk allows."""
-    with new_folder(target) as partial:
-        for path in source.iterdir():
+def link_folder(source: Path, home: Path, names: list[str]) -> None:
+    """Makes files of a folder known in a folder of the same name elsewhere, without a copy where
+    the disk allows.
+
+    Raises:
+        FileNotFoundError: if one is missing.
+    """
+    if (home / source.name).exists():
+        return
+    with new_folder(home / source.name) as partial:
+        for name in names:
             try:
-                os.link(path, partial / path.name)
+                os.link(source / name, partial / name)
             except OSError:  # another disk, or one without links
-                shutil.copyfile(path, partial / path.name)
+                shutil.copyfile(source / name, partial / name)
 
 
 def _write_pages(folder: Path, pages: Iterable[Page], precision: str) -> tuple[int, int, dict]:
-    n, dim, types = 0, 0, {_VECTORS: np.dtype(precision).str, _LENGTHS: "<f4"}
-    with (
-        open(folder / _IDS, "wb") as ids,
-        open(folder / _OWNERS, "wb") as owners,
-        open(folder / _VECTORS, "wb") as vectors,
-        open(folder / _LENGTHS, "wb") as own_lengths,
-    ):
+    """Writes vectors as they come; ids are kept until all are known to be of one width."""
+    n, dim = 0, 0
+    types = {_VECTORS: np.dtype(precision).str, _LENGTHS: "<f4"}
+    columns: dict[str, list[np.ndarray]] = {_IDS: [], _OWNERS: []}
+    with open(folder / _VECTORS, "wb") as vectors, open(folder / _LENGTHS, "wb") as own_lengths:
         for keys, block, samples in pages:
-            dim = dim or block.shape[1]
-            if block.shape != (len(keys), dim):
-                raise DataError(f"Vectors of shape {block.shape} do not fit {len(keys)} of {dim}.")
-            ids.write(_bytes(keys, types, _IDS))
-            stored = np.ascontiguousarray(block, precision)
+            if len(keys) == 0:
+                continue
+            dim = dim or int(np.prod(block.shape[1:]))
+            if dim == 0 or block.shape != (len(keys), dim):
+                raise DataError(
+                    f"Vectors of shape {block.shape} are not {len(keys)} of {dim or 'some'} numbers."
+                )
+            stored, own = _finite(keys, block, precision)
             vectors.write(stored.data)
-            own_lengths.write(lengths(stored).data)
+            own_lengths.write(own.data)
+            columns[_IDS].append(keys)
             if samples is not None:
-                owners.write(_bytes(samples, types, _OWNERS))
+                columns[_OWNERS].append(samples)
             n += len(keys)
-    if _OWNERS not in types:
-        os.remove(folder / _OWNERS)
+    for name, column in columns.items():
+        if column:
+            every = np.concatenate(column)
+            if len(every) != n:
+                raise DataError(f"There are {n} items, and the samples of {len(every)}.")
+            every.tofile(folder / name)
+            types[name] = every.dtype.str
     return n, dim, types
 
 
-def _bytes(ids: np.ndarray, types: dict[str, str], name: str) -> bytes:
-    if types.setdefault(name, ids.dtype.str) != ids.dtype.str:
-        raise DataError(f"Ids must be of one length, got {types[name]} and {ids.dtype.str}.")
-    return ids.tobytes()
+def _finite(keys: np.ndarray, block: np.ndarray, precision: str) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors as they are stored, and their lengths."""
+    with np.errstate(all="ignore"):
+        stored = np.ascontiguousarray(block, precision)
+        own = lengths(stored)
+    wrong = np.flatnonzero(~np.isfinite(own))
+    if len(wrong):
+        raise DataError(
+            f"The vector of '{keys[wrong[0]].decode()}' holds numbers that are not finite, or too "
+            f"large for {precision}."
+        )
+    return stored, own
 
 
-def _check_unique(ids: np.ndarray, order: np.ndarray) -> None:
+def _write_order(folder: Path, entry: dict[str, Any]) -> None:
+    ids = _mapped(folder, entry, _IDS)
+    order = np.argsort(ids, kind="stable").astype("<i8")
     in_order = ids[order]
     twice = np.flatnonzero(in_order[1:] == in_order[:-1])
     if len(twice):
         raise DataError(f"The id '{in_order[twice[0]].decode()}' comes more than once.")
+    order.tofile(folder / _ORDER)
+    entry["types"][_ORDER] = order.dtype.str
+
+
+def _write_structure(
+    folder: Path, entry: dict[str, Any], kind: IndexKind, metric: str, progress: Progress
+) -> dict[str, Any]:
+    """What the entry of the manifest says of the structure; empty where the kind has none."""
+    rows = Rows(_mapped(folder, entry, _VECTORS), _mapped(folder, entry, _LENGTHS), metric)
+    structure = kind.structure(rows, progress)
+    if structure is None:
+        return {}
+    import faiss
+
+    faiss.write_index(structure.index, str(folder / STRUCTURE))
+    return {"effort": structure.effort, "recall": round(structure.recall, 4)}
+
+
+def _read_structure(path: Path) -> Any:
+    import faiss
+
+    try:
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except RuntimeError as error:
+        if not path.exists():  # another process took it away since it was checked
+            raise FileNotFoundError(errno.ENOENT, "missing", str(path)) from error
+        raise BrokenIndexError(f"'{path}' cannot be read: {error}") from error
 
 
 def _mapped(folder: Path, entry: dict[str, Any], name: str) -> np.ndarray:

@@ -106,10 +106,10 @@ class Snapshot:
             Rows, int64, and distances, float32, of shape ``(n_queries, at most k)``.
 
         Raises:
-            DataError: if the queries are of another length or not finite.
+            DataError: if the queries are of another length or not finite, or ``k`` is below 0.
         """
-        queries = self._checked(queries)
-        allowed = self._live if among is None else self._masks(among)
+        queries = self._checked(queries, k)
+        allowed = self._live if among is None else self._masks(np.asarray(among, np.int64))
         k = min(k, len(self) if among is None else len(among))
         rows, apart = [np.zeros((len(queries), 0), np.int64)], [np.zeros((len(queries), 0))]
         for (start, segment, _), mask in zip(self._parts(), allowed, strict=True):
@@ -137,8 +137,10 @@ class Snapshot:
                 owners = None if segment.owners is None else segment.owners[some]
                 yield segment.ids[some], segment.vectors[some], owners
 
-    def _checked(self, queries: np.ndarray) -> np.ndarray:
-        queries = np.ascontiguousarray(queries, np.float32)
+    def _checked(self, queries: np.ndarray, k: int) -> np.ndarray:
+        queries = np.asarray(queries, np.float32, order="C")
+        if k < 0 or queries.ndim != 2:
+            raise DataError(f"{k} nearest of queries of shape {queries.shape} cannot be found.")
         if len(self) and queries.shape[1:] != (self.dim,):
             raise DataError(
                 f"A query has {queries.shape[-1]} numbers, and the vectors of the index have "
@@ -163,6 +165,10 @@ class Snapshot:
     def _gathered(self, columns: list[np.ndarray], rows: np.ndarray | None) -> np.ndarray:
         if rows is None:
             rows = self.rows
+        if len(rows) and not 0 <= rows.min() <= rows.max() < self._starts[-1]:
+            raise DataError(
+                f"There are rows 0 to {self._starts[-1] - 1}, got {rows.min()} to {rows.max()}."
+            )
         if not columns:
             return np.zeros((0, self.dim), "S1")
         found = np.empty((len(rows), *columns[0].shape[1:]), np.result_type(*columns))
@@ -174,6 +180,13 @@ class Snapshot:
 
 
 def as_bytes(ids: np.ndarray) -> np.ndarray:
-    """Ids as they are stored, shape ``(n,)``."""
+    """Ids as they are stored, shape ``(n,)``.
+
+    Raises:
+        DataError: if one has a letter that is not of ASCII.
+    """
     ids = np.asarray(ids)
-    return ids if ids.dtype.kind == "S" else ids.astype("U").astype("S")
+    try:
+        return ids if ids.dtype.kind == "S" else ids.astype("U").astype("S")
+    except UnicodeEncodeError as error:
+        raise DataError(f"Ids must be plain ASCII, got '{error.object}'.", "ids") from error

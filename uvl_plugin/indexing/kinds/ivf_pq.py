@@ -10,6 +10,7 @@ from uvl_plugin.indexing.kind import index_kinds
 from uvl_plugin.indexing.kinds.ivf import InvertedFile
 from uvl_plugin.indexing.rows import Rows
 
+_BITS = 8  # of each code
 _TRAINED = 64  # vectors for each code
 
 
@@ -34,10 +35,10 @@ class IVFPQ(InvertedFile):
     def build(self, rows: Rows, progress: Progress) -> Any:
         import faiss
 
-        bits = 8 if len(rows) >= 256 else max(1, len(rows).bit_length() - 1)
-
         def made(coarse: Any, n_lists: int, metric: int) -> Any:
-            index = faiss.IndexIVFPQ(coarse, rows.dim, n_lists, self._bytes(rows.dim), bits, metric)
+            index = faiss.IndexIVFPQ(
+                coarse, rows.dim, n_lists, self._bytes(rows.dim), _BITS, metric
+            )
             index.pq.cp.max_points_per_centroid = _TRAINED
             return index
 

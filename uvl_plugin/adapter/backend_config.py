@@ -1,0 +1,43 @@
+"""Makes the similarity backend known to FiftyOne: an entry in its brain configuration."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from uvl_plugin.adapter.user_config import brain_config_path, read_json
+
+BACKEND = "faiss"
+CONFIG_CLASS = "uvl_plugin.adapter.similarity_faiss.FaissSimilarityConfig"
+
+
+def is_known() -> bool:
+    """Whether ``fob.compute_similarity(..., backend="faiss")`` finds the backend in any process."""
+    return _entry(read_json(brain_config_path())).get("config_cls") == CONFIG_CLASS
+
+
+def make_known() -> Path | None:
+    """Adds the backend to FiftyOne's brain configuration, and leaves the rest as it is.
+
+    Returns:
+        The file; None where it says so already.
+
+    Raises:
+        DataError: if the file is not valid JSON.
+    """
+    if is_known():
+        return None
+    path = brain_config_path()
+    content = read_json(path)
+    backends = content.setdefault("similarity_backends", {})
+    backends[BACKEND] = _entry(content) | {"config_cls": CONFIG_CLASS}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+    with os.fdopen(handle, "w") as file:
+        json.dump(content, file, indent=4)
+    os.replace(partial, path)
+    return path
+
+
+def _entry(content: dict) -> dict:
+    return dict(content.get("similarity_backends", {}).get(BACKEND) or {})
