@@ -32,6 +32,12 @@ def _parser() -> argparse.ArgumentParser:
     link = commands.add_parser("link", help="make the plugin known to FiftyOne")
     link.set_defaults(run=_link)
 
+    indexes = commands.add_parser("indexes", help="similarity indexes on this computer")
+    indexes.add_argument(
+        "--delete-unused", action="store_true", help="delete those of no dataset in this database"
+    )
+    indexes.set_defaults(run=_indexes)
+
     demo = commands.add_parser("demo", help="explore 1,797 digits in a database of its own")
     demo.add_argument("--no-app", action="store_true", help="stop after the report")
     demo.add_argument("--folder", default=".demo", help="for pictures and database (%(default)s)")
@@ -56,6 +62,17 @@ def _link(chosen: argparse.Namespace) -> int:
     print(link())
     if (path := backend_config.make_known()) is not None:
         print(f"FiftyOne finds the similarity backend 'faiss': {path}.")
+    return 0
+
+
+def _indexes(chosen: argparse.Namespace) -> int:
+    from uvl_plugin.adapter import index_list
+
+    deleted = index_list.delete_unused() if chosen.delete_unused else []
+    for index in deleted:
+        print("deleted", index)
+    for index in index_list.stored_indexes():
+        print(index)
     return 0
 
 

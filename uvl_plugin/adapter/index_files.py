@@ -13,7 +13,7 @@ from uvl_plugin.indexing.index import VectorIndex
 
 FOLDER = "UVL_INDEXES"  # the environment variable that names the folder of all indexes
 _DEFAULT_FOLDER = "~/.uvl/indexes"
-_ID = re.compile(r"[0-9a-f]{32}")
+INDEX_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def indexes_folder() -> Path:
@@ -27,7 +27,7 @@ def files_of(index_id: str) -> VectorIndex:
     Raises:
         BrokenIndexError: if the record of a run names something that cannot be an id.
     """
-    if not _ID.fullmatch(index_id):
+    if not INDEX_ID.fullmatch(index_id):
         raise BrokenIndexError(f"'{index_id}' cannot be the id of an index.")
     return VectorIndex(indexes_folder() / index_id)
 
