@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from uvl_plugin.clustering.neighbors import close_neighbors, neighbors_of
 from uvl_plugin.clustering.space import Space
 from uvl_plugin.core.errors import SettingsError
 from uvl_plugin.core.progress import Progress, part, silent
@@ -21,6 +22,7 @@ _SAME = 1e-12  # a square of vectors of length 1 that only rounding makes
 _ALONE = -1  # the group of items without duplicates
 _TENTH = 10  # the neighbour whose distance says how dense items are, copies left aside
 _CHANCE = 0.005  # of the items that may have another one within the usual threshold by chance
+_SAMPLE = 1000  # items that are looked at for the usual threshold
 _MOST = 0.25  # of the mean squared distance of all pairs
 _DIMENSIONS = 100.0  # more than vectors of images ever fill
 
@@ -57,11 +59,11 @@ def near_duplicates(
     """Goes through the rows, keeps each that is still there, and drops all later ones that are
     within the threshold of it.
 
-    Neighbours come from the graph that clustering uses too: exact up to 30,000 items, nearly so
-    beyond, where a pair is missed now and then. Where an item has more neighbours within the
-    threshold than the graph has for it, these crowded items are compared among each other as
-    well, exactly, in blocks: memory grows with ``n``, time at worst with the kept times all of
-    the crowded ones.
+    Exact below 5,000 items. Beyond, neighbours are looked for where they nearly always are, see
+    :func:`~uvl_plugin.clustering.neighbors.close_neighbors`, and a pair is missed now and then.
+    Where an item has more than 32 neighbours within the threshold, these crowded items are
+    compared among each other as well, exactly, in blocks: memory grows with ``n``, time at worst
+    with the kept times all of the crowded ones.
 
     Args:
         vectors: shape ``(n, dim)``, finite, ``n`` at least 0.
@@ -89,7 +91,8 @@ def duplicates_in(
     limit = to_square(threshold, metric)
     if metric == "cosine":
         limit = max(limit, _SAME)
-    near = space.neighbors(_NEIGHBORS, part(progress, 0.0, 0.7))
+    k = min(_NEIGHBORS, len(space) - 1)
+    near = close_neighbors(space.vectors, k, math.sqrt(limit), part(progress, 0.0, 0.7))
     pairs = Pairs(space.vectors, limit)
     earlier, later = pairs.of_graph(near)
     crowded = pairs.crowded(near)
@@ -122,7 +125,8 @@ def usual_threshold(
     Then within a distance ``r`` an item has ``10 (r / d) ** m`` others, on average over items
     whose ``log d`` has the median and the median absolute deviation that are found. A few copies
     of an item change none of it; where most items have more than ten, it is too low. In
-    squares, it is at most a quarter of the mean over all pairs.
+    squares, it is at most a quarter of the mean over all pairs. Of many items, a thousand that
+    are evenly spread over the rows are looked at.
 
     On 300 photographs of flowers with 100 altered copies of them, and on 300 small pictures
     (CIFAR-10) likewise, with each of MobileNetV2, a small ViT and a small CLIP, it finds at least
@@ -142,20 +146,23 @@ def usual_threshold(
         SettingsError: if the metric is another one.
     """
     check_metric(metric)
-    if len(vectors) < 2:
-        progress(1.0, "neighbours")
-        return 0.0
-    return usual_threshold_in(space_of(vectors, metric), metric, progress)
+    found = 0.0
+    if len(vectors) > 1:
+        found = usual_threshold_in(space_of(vectors, metric), metric)
+    progress(1.0, "usual threshold")
+    return found
 
 
-def usual_threshold_in(space: Space, metric: str, progress: Progress = silent) -> float:
+def usual_threshold_in(space: Space, metric: str) -> float:
     """:func:`usual_threshold` of what :func:`~uvl_plugin.curation.metric.space_of` gave, at least
     two items."""
     most = _MOST * _mean_square(space.vectors)
-    distances = space.neighbors(_NEIGHBORS, progress).distances
-    last = distances.shape[1]
+    n = len(space)
+    last = min(_NEIGHBORS, n - 1)
     if last < 2:
         return float(from_squares(np.array(most), metric))
+    rows = np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.int64)
+    distances = neighbors_of(space.vectors, rows, last).distances
     few = max(1, min(_TENTH, last // 3))
     tiny = np.finfo(np.float32).tiny  # or equal items would be at minus infinity
     near, far = np.log(np.maximum(distances[:, [few - 1, last - 1]].astype(np.float64), tiny)).T

@@ -38,12 +38,12 @@ def outlying(
         progress(1.0, "outliers")
         return np.full(n, 0.5, np.float32)
     space = space_of(vectors, metric)
-    threshold = usual_threshold_in(space, metric, part(progress, 0.0, 0.4))
-    found = duplicates_in(space, threshold, metric, part(progress, 0.4, 0.5))
+    threshold = usual_threshold_in(space, metric)
+    found = duplicates_in(space, threshold, metric, part(progress, 0.0, 0.4))
     kept = np.flatnonzero(found.kept)
     if len(kept) < n:
         space = Space(Preparation(normalize=False)(space.vectors, kept))
-    scores = local_outliers(space, part(progress, 0.5, 1.0))
+    scores = local_outliers(space, part(progress, 0.4, 1.0))
     progress(1.0, "outliers")
     return scores[np.searchsorted(kept, found.of)].astype(np.float32)
 
