@@ -16,7 +16,12 @@ __version__ = "0.1.0"
 _HOME = {
     "embed": "api",
     "cluster": "api",
-    "index": "api",
+    "index": "searching",
+    "find_duplicates": "cleaning",
+    "find_copies": "cleaning",
+    "find_outliers": "cleaning",
+    "score_uniqueness": "cleaning",
+    "update": "updating",
     "visualize": "api",
     "evaluate": "insight",
     "score": "insight",
@@ -37,6 +42,7 @@ _HOME = {
     "DataError": "core.errors",
     "WeightsError": "core.errors",
     "MissingPackageError": "core.errors",
+    "BrokenIndexError": "core.errors",
     "Cancelled": "core.errors",
 }
 
@@ -57,11 +63,12 @@ def __dir__() -> list[str]:
 
 
 def _registered() -> dict[str, type]:
-    """Every backbone, algorithm, training method and augmentation by the name of its class."""
+    """Every backbone, algorithm, kind of index, training method and augmentation by the name of its class."""
     from uvl_plugin.backbones.base import backbones
     from uvl_plugin.clustering.base import clusterers
+    from uvl_plugin.indexing.kind import index_kinds
     from uvl_plugin.training.augmentation.base import augmentations
     from uvl_plugin.training.methods.base import methods
 
-    registries = (backbones, clusterers, methods, augmentations)
+    registries = (backbones, clusterers, index_kinds, methods, augmentations)
     return {name: cls for entries in registries for name, cls in entries.by_class_name().items()}

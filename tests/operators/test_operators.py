@@ -18,6 +18,8 @@ from uvl_plugin.clustering.base import clusterers
 JOBS = {
     "compute_embeddings", "compute_clusters", "explore_dataset", "train_backbone",
     "assign_samples", "evaluate_clusters", "explain_cluster", "score_items",
+    "index_similarity", "find_duplicates", "find_copies", "find_outliers", "score_uniqueness",
+    "update_dataset",
 }  # fmt: skip
 NAMES = {*JOBS, "edit_clusters", "compare_runs", "stop_job", "uvl_training", "uvl_evaluation"}
 
