@@ -15,7 +15,6 @@ from ._vectors import (
     chosen_names,
     chosen_number,
     chosen_vectors,
-    open_view,
 )
 
 _FIELD = "near_duplicate"

@@ -15,8 +15,8 @@ from ._vectors import (
     chosen_names,
     chosen_number,
     chosen_vectors,
-    open_view,
 )
+from .find_duplicates import open_saved_view
 
 _FIELD = "outlier"
 _CUT = (

@@ -36,7 +36,7 @@ def test_the_lines_for_users_run(folders, untrained_downloads, capsys):
 
     names = {}
     usage = [block for block in BLOCKS if not block.startswith("# uvl_plugin/")]
-    assert len(usage) == 6
+    assert len(usage) == 7
     exec(usage[0], names)  # noqa: S102  our own README
     exec(usage[1], names)  # noqa: S102
     labels = [fo.Classification(label=path[-10]) for path in names["dataset"].values("filepath")]
@@ -63,6 +63,15 @@ def test_the_lines_for_users_run(folders, untrained_downloads, capsys):
     assert "flowers has" in said
     assert "ARI" in said
     assert len(names["dataset"].exists("why")) > 0
+    exec(usage[6], names)  # noqa: S102
+    said = capsys.readouterr().out
+    assert "'sim' holds 50 images" in said
+    assert len(names["similar"]) == 25
+    assert "of 50 images are near-duplicates" in said
+    assert "None of 50 files" in said
+    assert "of 50 images are outliers" in said
+    assert len(names["dataset"].exists("uniqueness")) >= 50
+    assert "10 images embedded into 'mobilenet'" in said
     for name in ("dataset", "new"):
         names[name].delete()
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from uvl_plugin.adapter import clusterings, target, vectors, writer
 from uvl_plugin.adapter.clusterings import Clustering
+from uvl_plugin.adapter.runs import origin_of
 from uvl_plugin.clustering.base import Clusterer, cluster_embeddings
 from uvl_plugin.clustering.kmeans import KMeans
 from uvl_plugin.core.embeddings import NOISE, Embeddings
@@ -210,8 +211,16 @@ def clusters(dataset: "SampleCollection", run_key: str, *, who: str = "") -> Clu
 def check_assign(samples: "SampleCollection", run_key: str) -> Clustering:
     """Raises what :func:`assign` would, without working; forms call it."""
     target.check_samples(samples)
-    run = clusterings.open_clustering(target.dataset_of(samples), run_key)
+    dataset = target.dataset_of(samples)
+    run = clusterings.open_clustering(dataset, run_key)
     run.results.model.check()
+    field = run.config.embeddings
+    space = origin_of(dataset, field).get("space")
+    if dataset.get_field(field) is not None and space != run.config.space:
+        raise DataError(
+            f"'{run_key}' is of vectors of {run.config.space or 'unknown origin'}, and '{field}' "
+            f"now holds those of {space or 'unknown origin'}; cluster again."
+        )
     return run
 
 

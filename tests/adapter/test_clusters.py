@@ -241,8 +241,17 @@ def test_new_samples_go_into_the_clusters_that_are_there(halves):
     digits.apply_model(labeller, "again", progress=False)
     new = digits.select(list(done.clusters))
     assert new.values("again.label") == new.values("cluster.label")
-    assert new.values("again.confidence") == pytest.approx(new.values("cluster.confidence"))
+    confidences = new.values("cluster.confidence")
+    assert new.values("again.confidence") == pytest.approx(confidences, abs=1e-5)
     assert uvl.assign(digits, "look").n_known == 200
+
+
+def test_vectors_of_another_network_are_not_assigned(halves):
+    digits, old = halves
+    uvl.embed(digits, uvl.Pixels(size=4), "emb", overwrite=True)
+    with pytest.raises(uvl.DataError, match="now holds those of .*; cluster again"):
+        uvl.assign(digits, "look")
+    assert len(digits.exists("cluster")) == len(old)
 
 
 def test_edits_after_assigning_take_the_new_samples_along(halves):

@@ -40,8 +40,7 @@ def write_index(
     config = FaissSimilarityConfig(
         embeddings_field=items.path if is_frames else items.field,
         patches_field=items.patches_field if isinstance(items, Patches) else None,
-        kind=kind.name if isinstance(kind, IndexKind) else kind,
-        settings=kind.to_dict() if isinstance(kind, IndexKind) else None,
+        kind=kind,
         metric=metric,
         precision=precision,
         **_model_of(dataset, items.path),

@@ -11,7 +11,7 @@ import numpy as np
 from fiftyone.core.collections import SampleCollection
 
 from uvl_plugin.adapter import writer
-from uvl_plugin.adapter.runs import ClusteringRunConfig, ClusteringRunResults, owner_of
+from uvl_plugin.adapter.runs import ClusteringRunConfig, ClusteringRunResults, origin_of, owner_of
 from uvl_plugin.adapter.vectors import read_embeddings
 from uvl_plugin.clustering.assign import ClusterModel
 from uvl_plugin.clustering.base import Clusterer, clusterers
@@ -353,6 +353,7 @@ def new_clustering(
         parts=LABELS if algorithm.in_one_part else FINE,
         stem=run_key,
         embeddings=embeddings,
+        space=origin_of(dataset, embeddings).get("space"),
         algorithm=algorithm.name,
         settings=algorithm.to_dict(),
         n_items=len(result),

@@ -7,6 +7,7 @@ import weakref
 from pathlib import Path
 
 import fiftyone.core.odm as foo
+from fiftyone.core.dataset import Dataset
 
 from uvl_plugin.core.errors import BrokenIndexError
 from uvl_plugin.indexing.index import VectorIndex
@@ -37,6 +38,18 @@ def temporary(user: object) -> VectorIndex:
     folder = tempfile.TemporaryDirectory(prefix="uvl-index-", ignore_cleanup_errors=True)
     weakref.finalize(user, folder.cleanup)
     return VectorIndex(folder.name)
+
+
+def recorded_id(dataset: Dataset, brain_key: str | None) -> str | None:
+    """The id of an index as the database has it now; None where there is no such run."""
+    runs = foo.get_db_conn()["runs"]
+    wanted = {
+        "_dataset_id": dataset._doc.id,
+        "key": brain_key,
+        "config.index_id": {"$exists": True},
+    }
+    found = runs.find_one(wanted, {"config.index_id": 1})
+    return found["config"]["index_id"] if found else None
 
 
 def shared(index_id: str) -> bool:

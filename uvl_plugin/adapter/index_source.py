@@ -4,13 +4,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.brain.internal.core.utils as fbu
 import numpy as np
 from fiftyone.core.collections import SampleCollection
+from fiftyone.core.video import FramesView
 
 from uvl_plugin.adapter import vectors
 from uvl_plugin.adapter.runs import origin_of
-from uvl_plugin.adapter.target import FRAMES, Images, Patches, Target, target
+from uvl_plugin.adapter.target import FRAMES, Frames, Images, Patches, Target, target
 from uvl_plugin.core.progress import Progress
 from uvl_plugin.indexing.segment import Page
 
@@ -31,33 +33,56 @@ class IndexSource:
 
     def items(self) -> Target | None:
         """The items and their field; None where there is no such field."""
-        if self.field is None:
-            return None
-        parts = self.samples._is_generated or self.field.startswith(FRAMES)
-        if self.patches_field is not None or parts:
-            items: Target = target(self.samples, self.field, patches_field=self.patches_field)
-        else:
-            items = Images(_every_slice(self.samples), self.field)
-        return None if items.dataset.get_field(items.path) is None else items
+        items = self._items()
+        return None if items is None or items.dataset.get_field(items.path) is None else items
 
     def about(self) -> dict[str, Any]:
         """What made the vectors, as JSON types, so that others are noticed."""
         items = self.items()
-        return {} if items is None else {"space": origin_of(items.dataset, items.path).get("space")}
+        origin = {} if items is None else origin_of(items.dataset, items.path)
+        return {"space": origin.get("space")}
 
     def ids_there(self) -> np.ndarray:
         """Ids of what has a vector in the field; where there is no field, of every item."""
+        if isinstance(self.samples, FramesView):
+            self.samples.reload()  # or it would not have the frames that came since it was made
         items = self.items()
         if items is None:
-            return self.ids_in(self.samples)
+            return self.ids_in(_every_slice(self.samples))
         return np.setdiff1d(as_text(items.ids()), as_text(items.ids(missing=True)))
 
     def ids_in(self, samples: SampleCollection) -> np.ndarray:
         """Ids of the items of a view, each once, in its order."""
-        found = fbu.filter_ids(_every_slice(samples), None, None, patches_field=self.patches_field)
-        ids = as_text(found[0] if self.patches_field is None else found[1])
+        if self.field is not None and self.field.startswith(FRAMES):
+            ids = as_text(Frames(samples, self.field.removeprefix(FRAMES)).ids())
+        else:
+            found = fbu.filter_ids(samples, None, None, patches_field=self.patches_field)
+            ids = as_text(found[0] if self.patches_field is None else found[1])
         _, first = np.unique(ids, return_index=True)
         return ids[np.sort(first)]
+
+    def write(self, ids: np.ndarray, matrix: np.ndarray | None) -> None:
+        """Writes vectors to the field, where the items are to have one; makes it if needed.
+
+        Args:
+            ids: of the items, shape ``(m,)``.
+            matrix: their vectors, shape ``(m, dim)``; None takes them out.
+        """
+        items = self._items()
+        if items is None or len(ids) == 0:
+            return
+        rows = [None] * len(ids) if matrix is None else np.asarray(matrix, np.float32)
+        if isinstance(self.samples, FramesView):  # which is a copy, and passes on what it is told
+            values = dict(zip(ids.tolist(), rows, strict=True))
+            self.samples.set_values(items.field, values, key_field="id")
+            return
+        if self.items() is None:
+            frames = isinstance(items, Frames)
+            make = items.dataset.add_frame_field if frames else items.dataset.add_sample_field
+            make(items.field if frames else items.path, fo.VectorField)
+        pairs = zip(ids.tolist(), rows, strict=True)
+        values = {key: None if row is None else vectors.stored(row) for key, row in pairs}
+        vectors.write_values(items, values)
 
     def pages(self, progress: Progress, ids: Sequence[str] | None = None) -> Iterator[Page]:
         """Vectors from the field, page by page; none where there is no field.
@@ -77,6 +102,15 @@ class IndexSource:
             done += len(keys)
             progress(done / len(wanted), f"vectors, {done:,} of {len(wanted):,}")
             yield as_text(keys), page, owners
+
+    def _items(self) -> Target | None:
+        """The items and the field that they are to have; None where the vectors are only given."""
+        if self.field is None:
+            return None
+        parts = self.samples._is_generated or self.field.startswith(FRAMES)
+        if self.patches_field is not None or parts:
+            return target(self.samples, self.field, patches_field=self.patches_field)
+        return Images(_every_slice(self.samples), self.field)
 
 
 def as_text(ids: "str | Iterable[str]") -> np.ndarray:

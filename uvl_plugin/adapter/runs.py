@@ -76,6 +76,7 @@ class ClusteringRunConfig(RunConfig):
         level_field, level: the field of the other level, and whether it is the ``"fine"`` or the
             ``"coarse"`` one.
         embeddings: the vector field that was clustered.
+        space: of these vectors, or None where something else made them.
         algorithm, settings: how, seed included.
         n_missing, sizes, names: what came out: clusters are numbered by size, the largest first.
         n_items, n_clusters, n_noise, clusters: as it is now, after edits and assignments; number,

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 import fiftyone.brain as fob
-import fiftyone.brain.internal.core.utils as fbu
+import fiftyone.core.media as fom
 import numpy as np
 from fiftyone.brain.similarity import (
     Similarity,
@@ -20,7 +20,7 @@ from fiftyone.core.collections import SampleCollection
 
 from uvl_plugin.adapter.backend_config import BACKEND, CONFIG_CLASS
 from uvl_plugin.adapter.graph_duplicates import GraphDuplicates
-from uvl_plugin.adapter.index_files import files_of, shared, temporary
+from uvl_plugin.adapter.index_files import files_of, recorded_id, shared, temporary
 from uvl_plugin.adapter.index_source import IndexSource, as_text
 from uvl_plugin.core.errors import BrokenIndexError, DataError, SettingsError
 from uvl_plugin.core.progress import Progress, part, silent
@@ -48,9 +48,9 @@ class FaissSimilarityConfig(SimilarityConfig):
     """What is asked of an index.
 
     Args:
-        kind: ``"auto"``, or the name of a kind: ``"flat"``, ``"sq8"``, ``"hnsw"``, ``"ivf"``,
-            ``"ivf_pq"``.
-        settings: of this kind, such as ``{"recall": 0.99}``.
+        kind: ``"auto"``, the name of a kind (``"flat"``, ``"sq8"``, ``"hnsw"``, ``"ivf"``,
+            ``"ivf_pq"``), or one with settings, such as ``uvl.IVF(recall=0.99)``.
+        settings: of a kind that was named, such as ``{"recall": 0.99}``.
         metric: ``"cosine"``, ``"dotproduct"`` or ``"euclidean"``.
         precision: ``"float32"`` or ``"float16"``, of the stored vectors.
         index_id: names the files; given by FiftyOne when it loads the record.
@@ -59,13 +59,15 @@ class FaissSimilarityConfig(SimilarityConfig):
 
     def __init__(
         self,
-        kind: str = AUTO,
+        kind: IndexKind | str = AUTO,
         settings: dict[str, Any] | None = None,
         metric: str = "cosine",
         precision: str = "float32",
         index_id: str | None = None,
         **kwargs: Any,
     ):
+        if isinstance(kind, IndexKind):
+            kind, settings = kind.name, kind.to_dict()
         self.kind = kind
         self.settings = settings
         self.metric = metric
@@ -248,7 +250,7 @@ class FaissSimilarityIndex(SimilarityIndex, GraphDuplicates):
                 f"The index '{self.key}' was not made from a field of vectors, so it cannot be "
                 "built again; delete the brain run and compute similarity again."
             )
-        self._own_files()
+        self._own_files(copied=False)
         self.build(progress)
 
     def sync(self, progress: Progress = silent) -> SyncResult:
@@ -306,22 +308,10 @@ class FaissSimilarityIndex(SimilarityIndex, GraphDuplicates):
         if not overwrite:
             new = self._new(ids, allow_existing, warn_existing)
             embeddings, samples, ids = embeddings[new], samples[new], ids[new]
-            labels = None if labels is None else labels[new]
-        if self.config.embeddings_field is not None:
-            fbu.add_embeddings(
-                self.samples, embeddings, samples, labels, self.config.embeddings_field,
-                patches_field=self.config.patches_field,
-            )  # fmt: skip
         owners = None if self.config.patches_field is None else samples
         with self._explained():
-            if self.total_index_size == 0:  # what is picked for none need not suit many
-                VectorIndex.create(
-                    self._index.folder, [(ids, embeddings, owners)], kind=_kind(self.config),
-                    metric=self.config.metric, precision=self.config.precision,
-                    about=self._source.about(),
-                )  # fmt: skip
-            else:
-                self._index.add(ids, embeddings, owners)
+            self._index.add(ids, embeddings, owners)
+        self._source.write(ids, embeddings)
         if reload:
             self.reload()
 
@@ -341,16 +331,9 @@ class FaissSimilarityIndex(SimilarityIndex, GraphDuplicates):
         if len(rows) == 0:
             return
         ids = snapshot.ids(rows)
-        patches_field = self.config.patches_field
-        if self.config.embeddings_field is not None:
-            fbu.remove_embeddings(
-                self.samples, self.config.embeddings_field,
-                sample_ids=ids.tolist() if patches_field is None else None,
-                label_ids=None if patches_field is None else ids.tolist(),
-                patches_field=patches_field,
-            )  # fmt: skip
         with self._explained():
             self._index.remove(ids)
+        self._source.write(ids, None)
         if reload:
             self.reload()
 
@@ -380,6 +363,12 @@ class FaissSimilarityIndex(SimilarityIndex, GraphDuplicates):
         self._viewed = None
         return super().use_view(*args, **kwargs)
 
+    def reload(self) -> None:
+        """Looks at the current view again; what is new in the field :meth:`sync` adds."""
+        if self.key is not None:
+            self._follow_record()
+        super().reload()
+
     def cleanup(self) -> None:
         """Removes the files, unless a clone of the dataset uses them."""
         if self.key is None or not shared(self.config.index_id):
@@ -395,6 +384,33 @@ class FaissSimilarityIndex(SimilarityIndex, GraphDuplicates):
         return cls(samples, config, brain_key)
 
     # queries
+
+    def sort_by_similarity(
+        self, query: Any, k: int | None = None, reverse: bool = False, *args: Any, **kwargs: Any
+    ) -> Any:
+        """See FiftyOne's ``SimilarityIndex``. Of a grouped dataset ``k`` of each slice are sorted:
+        it shows one slice, and FiftyOne does not say which one."""
+        if k is None or self.has_view or self.view.media_type != fom.GROUP:
+            return super().sort_by_similarity(query, k, reverse, *args, **kwargs)
+        query, snapshot = self._parse_query(query), self._snapshot()
+        aggregation = args[0] if args else kwargs.get("aggregation", "mean")
+        best = []
+        for rows in self._rows_of_slices(snapshot):
+            self._viewed = snapshot, rows
+            samples, labels = self._kneighbors(query, k, reverse, aggregation)
+            best.append(snapshot.rows_of(as_text(samples if labels is None else labels)))
+        self._viewed = snapshot, np.concatenate(best)
+        try:
+            n_best = len(self._viewed[1])
+            return super().sort_by_similarity(query, n_best, reverse, *args, **kwargs)
+        finally:
+            self._viewed = None
+
+    def _rows_of_slices(self, snapshot: Snapshot) -> Iterator[np.ndarray]:
+        for name in self.view.group_slices:
+            ids = self._source.ids_in(self.view.select_group_slices(name))
+            rows = snapshot.rows_of(ids)
+            yield rows[rows >= 0]
 
     def _kneighbors(
         self,
@@ -514,15 +530,14 @@ class FaissSimilarityIndex(SimilarityIndex, GraphDuplicates):
         allow_missing: bool,
         warn_missing: bool,
     ) -> np.ndarray:
-        """Rows of the items that are asked for, each once."""
-        if self.config.patches_field is not None and sample_ids is not None:
-            owners = snapshot.owners()
-            rows = snapshot.rows[np.isin(owners, as_text(sample_ids))]
-            if label_ids is None:
-                return rows
+        """Rows of the items that are asked for, in that order."""
+        rows = np.zeros(0, np.int64)
+        if self.config.patches_field is None:
+            wanted = as_text(() if sample_ids is None else sample_ids)
         else:
-            rows = np.zeros(0, np.int64)
-        wanted = as_text(label_ids if self.config.patches_field is not None else sample_ids)
+            wanted = as_text(() if label_ids is None else label_ids)
+            if sample_ids is not None:
+                rows = snapshot.rows[np.isin(snapshot.owners(), as_text(sample_ids))]
         named = snapshot.rows_of(wanted)
         missing = wanted[named < 0]
         if len(missing):
@@ -531,9 +546,7 @@ class FaissSimilarityIndex(SimilarityIndex, GraphDuplicates):
                 raise ValueError(f"{said}.")
             if warn_missing:
                 _logger.warning("%s; they are ignored", said)
-        every = np.concatenate([named[named >= 0], rows])
-        _, first = np.unique(every, return_index=True)
-        return every[np.sort(first)]
+        return np.concatenate([named[named >= 0], rows])
 
     def _new(self, ids: np.ndarray, allow_existing: bool, warn_existing: bool) -> np.ndarray:
         """Which ids are not in the index yet."""
@@ -620,16 +633,29 @@ class FaissSimilarityIndex(SimilarityIndex, GraphDuplicates):
             n_added += sum(map(len, ids))
         return n_added
 
-    def _own_files(self) -> None:
+    def _own_files(self, *, copied: bool = True) -> None:
         """Before anything is written: a clone of a dataset gets files of its own."""
-        if self.key is None or not shared(self.config.index_id):
+        if self.key is None:
             return
-        config = self.config
-        old, config.index_id = self._index, uuid.uuid4().hex
-        self._index = files_of(config.index_id)
-        if old.exists:
-            old.copy_to(self._index.folder)
+        self._follow_record()
+        if not shared(self.config.index_id):
+            return
+        own_id = uuid.uuid4().hex
+        if copied:
+            with self._explained():
+                self._index.copy_to(files_of(own_id).folder)
+        self._use_files(own_id)
         self.save_config()
+
+    def _follow_record(self) -> None:
+        """Another process may have given this index files of its own since it was loaded."""
+        recorded = recorded_id(self.samples._root_dataset, self.key)
+        if recorded is not None and recorded != self.config.index_id:
+            self._use_files(recorded)
+
+    def _use_files(self, index_id: str) -> None:
+        self.config.index_id = index_id
+        self._index = files_of(index_id)
 
 
 def _kind(config: FaissSimilarityConfig) -> IndexKind | str:

@@ -45,6 +45,7 @@ def check(path: Path, expected: dict[str, Any], *, whole: bool = False) -> None:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Replaces a JSON file whole, with a checksum of its content in it; one writer at a time."""
+    content = json.loads(json.dumps(content))  # as it will be read: every key is text
     partial = path.with_name(path.name + PARTIAL)
     with partial.open("w") as file:
         file.write(json.dumps(content | {"checksum": _checksum(content)}, indent=1))

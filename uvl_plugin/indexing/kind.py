@@ -92,6 +92,7 @@ class IndexKind(Settings, ABC):
         if allowed is not None:
             selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
             effort = effort * len(allowed) // max(1, int(np.count_nonzero(allowed)))
+        effort = min(effort, structure.index.ntotal)
         figures, found = structure.index.search(wanted, k, params=self.parameters(effort, selector))
         return found, figures
 

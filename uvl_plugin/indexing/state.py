@@ -163,13 +163,20 @@ class IndexFolder:
     def _sweep(self, segments: list[dict[str, Any]]) -> None:
         """Removes what the segments do not name: older states, and what a crash left. Files that
         are not of an index stay."""
-        named = {entry["name"] for entry in segments}
-        named |= {entry["gone"]["name"] for entry in segments if entry["gone"]}
+        named = {name for name, _ in folders_of(segments)}
         for path in self.path.iterdir():
             if path.name in named or not _OURS.fullmatch(path.name):
                 continue
             with contextlib.suppress(OSError):  # Windows keeps files that a reader has open
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def folders_of(segments: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every folder that these segments name, and what is known of each file in it."""
+    for entry in segments:
+        yield entry["name"], entry["files"]
+        if entry["gone"]:
+            yield entry["gone"]["name"], entry["gone"]["files"]
 
 
 def generation_of(manifest: dict[str, Any] | None) -> int:

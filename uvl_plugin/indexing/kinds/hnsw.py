@@ -16,6 +16,9 @@ from uvl_plugin.indexing.rows import Rows
 class HNSW(IndexKind):
     """Hierarchical navigable small worlds over 8-bit codes.
 
+    Several threads put vectors in, in any order: with more than one, two graphs of the same vectors
+    differ a little.
+
     Source: Y. Malkov, D. Yashunin, arXiv:1603.09320.
     """
 
