@@ -26,6 +26,8 @@ TABLES = {  # in the order of RESULTS.md: name and file
     "explanation": "explanation",
     "kmeans": "kmeans",
     "neighbors": "neighbors",
+    "index": "index",
+    "similarity": "similarity",
     "gpu": "gpu",
     "gpu_training": "gpu_training",
 }
@@ -37,6 +39,7 @@ _WITHOUT_FIFTYONE = {
     "explanation",
     "kmeans",
     "neighbors",
+    "index",
     "gpu",
     "gpu_training",
 }

@@ -40,6 +40,16 @@ def test_settings_of_the_backend_stay(path):
     assert entry == {"metric": "euclidean", "config_cls": backend_config.CONFIG_CLASS}
 
 
+def test_another_backend_of_this_name_is_left_alone(path):
+    path.parent.mkdir()
+    theirs = json.dumps({"similarity_backends": {"faiss": {"config_cls": "theirs.Config"}}})
+    path.write_text(theirs)
+    with pytest.raises(DataError, match=r"another similarity backend 'faiss' \(theirs.Config\)"):
+        backend_config.make_known()
+    assert path.read_text() == theirs
+    assert not backend_config.is_known()
+
+
 def test_a_file_that_is_no_json_is_left_alone(path):
     path.parent.mkdir()
     path.write_text("{")

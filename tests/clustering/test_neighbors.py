@@ -4,7 +4,7 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from uvl_plugin.clustering import neighbor_cache, neighbors
-from uvl_plugin.clustering.neighbors import close_neighbors, nearest_neighbors, neighbors_of
+from uvl_plugin.clustering.neighbors import nearest_neighbors, neighbors_of
 from uvl_plugin.core.errors import Cancelled
 
 
@@ -124,41 +124,3 @@ def test_some_items_get_the_neighbours_that_they_have_among_all():
     every = nearest_neighbors(vectors, 5)
     assert (found.indices == every.indices[rows]).all()
     assert found.distances == pytest.approx(every.distances[rows], rel=1e-3)
-
-
-@pytest.fixture
-def listed(inverted, monkeypatch):
-    """Close neighbours of small numbers of items are looked for in lists too."""
-    monkeypatch.setattr(neighbors, "_CACHED", 100)
-
-
-@pytest.mark.parametrize("radius", [0.5, 2.0, 3.5])
-def test_nearly_all_close_neighbours_are_found_and_nothing_is_kept(radius, listed):
-    vectors = clustered(3000)
-    copies = np.random.default_rng(1).normal(size=(1000, 16))
-    copies *= 0.9 * radius / np.linalg.norm(copies, axis=1, keepdims=True)
-    vectors[2000:] = vectors[:1000] + copies
-    found = close_neighbors(vectors, 15, radius)
-    assert_k_others(found, 3000, 15)
-    distances, true = NearestNeighbors(n_neighbors=15).fit(vectors).kneighbors()
-    close = distances <= radius
-    hit = (true[:, :, None] == found.indices[:, None, :]).any(axis=2)
-    assert close.sum() >= 2000
-    assert hit[close].mean() > 0.99
-    assert not neighbor_cache.folder().exists()
-
-
-def test_close_neighbours_take_a_part_of_the_lists_and_all_where_nothing_is_far(listed):
-    vectors = clustered(3000)
-    index = neighbors._index(vectors, lambda share, message: None)
-    few, many, most = (neighbors._lists_within(index, vectors, radius) for radius in (0, 2, 50))
-    assert few == neighbors._PROBED
-    assert few < many < most <= index.nlist
-    found, all_ = close_neighbors(vectors, 5, 50), NearestNeighbors(n_neighbors=5).fit(vectors)
-    assert (found.indices == all_.kneighbors(return_distance=False)).all()
-
-
-def test_few_items_have_their_true_close_neighbours():
-    vectors = clustered(300)
-    found, true = close_neighbors(vectors, 6, 0.1), nearest_neighbors(vectors, 6)
-    assert (found.indices == true.indices).all()

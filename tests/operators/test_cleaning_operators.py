@@ -105,7 +105,9 @@ def test_copies_of_files_are_found_and_what_cannot_be_read_is_named(cleaned, tmp
     told = messages(started("find_copies", cleaned, {}))
     severity, text = said(told)
     assert severity == "warning"
-    assert text.startswith("5 of 205 files are copies of 5 that can be kept: see the saved view 'Copy'.")
+    assert text.startswith(
+        "5 of 205 files are copies of 5 that can be kept: see the saved view 'Copy'."
+    )
     assert text.endswith("Files that could not be read: 1 (No such file or directory).")
     assert shown_view(told)["name"] == "Copy"
 

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from uvl_plugin.adapter.user_config import brain_config_path, read_json
+from uvl_plugin.core.errors import DataError
 
 BACKEND = "faiss"
 CONFIG_CLASS = "uvl_plugin.adapter.similarity_faiss.FaissSimilarityConfig"
@@ -23,12 +24,18 @@ def make_known() -> Path | None:
         The file; None where it says so already.
 
     Raises:
-        DataError: if the file is not valid JSON.
+        DataError: if the file is not valid JSON, or names another backend so.
     """
     if is_known():
         return None
     path = brain_config_path()
     content = read_json(path)
+    taken = _entry(content).get("config_cls")
+    if taken is not None:
+        raise DataError(
+            f"'{path}' has another similarity backend '{BACKEND}' ({taken}); give it another name "
+            "there, or remove it."
+        )
     backends = content.setdefault("similarity_backends", {})
     backends[BACKEND] = _entry(content) | {"config_cls": CONFIG_CLASS}
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from fiftyone.core.video import FramesView
 
 from uvl_plugin.adapter import vectors
 from uvl_plugin.adapter.runs import origin_of
-from uvl_plugin.adapter.target import FRAMES, Frames, Images, Patches, Target, target
+from uvl_plugin.adapter.target import FRAMES, Frames, Images, Patches, Target
 from uvl_plugin.core.progress import Progress
 from uvl_plugin.indexing.segment import Page
 
@@ -62,7 +62,8 @@ class IndexSource:
         return ids[np.sort(first)]
 
     def write(self, ids: np.ndarray, matrix: np.ndarray | None) -> None:
-        """Writes vectors to the field, where the items are to have one; makes it if needed.
+        """Writes vectors to the field, where the items are to have one; makes it if needed. Items
+        that are no longer there are passed over.
 
         Args:
             ids: of the items, shape ``(m,)``.
@@ -72,17 +73,20 @@ class IndexSource:
         if items is None or len(ids) == 0:
             return
         rows = [None] * len(ids) if matrix is None else np.asarray(matrix, np.float32)
+        values = dict(zip(ids.tolist(), rows, strict=True))
+        if isinstance(items, Patches) or isinstance(self.samples, FramesView):
+            values = {key: values[key] for key in items.ids() if key in values}  # others are gone
         if isinstance(self.samples, FramesView):  # which is a copy, and passes on what it is told
-            values = dict(zip(ids.tolist(), rows, strict=True))
             self.samples.set_values(items.field, values, key_field="id")
             return
         if self.items() is None:
             frames = isinstance(items, Frames)
             make = items.dataset.add_frame_field if frames else items.dataset.add_sample_field
             make(items.field if frames else items.path, fo.VectorField)
-        pairs = zip(ids.tolist(), rows, strict=True)
-        values = {key: None if row is None else vectors.stored(row) for key, row in pairs}
-        vectors.write_values(items, values)
+        vectors.write_values(
+            items,
+            {key: None if row is None else vectors.stored(row) for key, row in values.items()},
+        )
 
     def pages(self, progress: Progress, ids: Sequence[str] | None = None) -> Iterator[Page]:
         """Vectors from the field, page by page; none where there is no field.
@@ -107,9 +111,10 @@ class IndexSource:
         """The items and the field that they are to have; None where the vectors are only given."""
         if self.field is None:
             return None
-        parts = self.samples._is_generated or self.field.startswith(FRAMES)
-        if self.patches_field is not None or parts:
-            return target(self.samples, self.field, patches_field=self.patches_field)
+        if self.patches_field is not None:
+            return Patches(_every_slice(self.samples), self.field, self.patches_field, margin=0.0)
+        if isinstance(self.samples, FramesView) or self.field.startswith(FRAMES):
+            return Frames(self.samples, self.field.removeprefix(FRAMES))
         return Images(_every_slice(self.samples), self.field)
 
 

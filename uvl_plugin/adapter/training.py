@@ -5,7 +5,7 @@ from typing import Any
 
 from fiftyone.core.runs import Run, RunConfig
 
-from uvl_plugin.adapter.target import Images, Target
+from uvl_plugin.adapter.target import Patches, Target
 
 _PAGE = 10_000  # ids in one request: MongoDB takes 16 MiB
 
@@ -60,9 +60,9 @@ def groups_of(items: Target, ids: Sequence[str], field: str) -> list[Hashable] |
     if field:
         found = items.values(field)
         return [found[key] for key in ids]
-    if isinstance(items, Images):
-        return None
-    return [items.sample_of(key) for key in ids]
+    if isinstance(items, Patches):
+        return [items.sample_of(key) for key in ids]
+    return None
 
 
 def tag_parts(items: Target, parts: Mapping[str, Sequence[str]]) -> None:
@@ -70,11 +70,11 @@ def tag_parts(items: Target, parts: Mapping[str, Sequence[str]]) -> None:
     for name, ids in parts.items():
         for start in range(0, len(ids), _PAGE):
             page = ids[start : start + _PAGE]
-            if isinstance(items, Images):
-                chosen = items.dataset.select(page)
-                chosen.untag_samples([*parts])
-                chosen.tag_samples(name)
-            else:
+            if isinstance(items, Patches):
                 chosen = items.dataset.select_labels(ids=page, fields=items.patches_field)
                 chosen.untag_labels([*parts], label_fields=items.patches_field)
                 chosen.tag_labels(name, label_fields=items.patches_field)
+            else:
+                chosen = items.dataset.select(page)
+                chosen.untag_samples([*parts])
+                chosen.tag_samples(name)

@@ -18,8 +18,6 @@ _ITERATIONS = 5
 _PROBED = 4  # lists that are looked through, at least
 _CHECKED = 512  # items whose neighbours are found exactly too
 _RECALL = 0.97  # of them, so that it is at least 0.95 for all
-_TWINS = 2048  # made-up near neighbours that say how far to look for close ones
-_TWINS_FOUND = 0.999
 
 Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]  # squares, indices
 
@@ -78,67 +76,46 @@ def neighbors_of(vectors: np.ndarray, rows: np.ndarray, k: int) -> Neighbors:
     Returns:
         Arrays of shape ``(m, k)``.
     """
-    squares, found = _exact(vectors)(vectors[rows], k + 1)
-    return Neighbors(*_without_itself(found, squares, rows))
-
-
-def close_neighbors(
-    vectors: np.ndarray, k: int, radius: float, progress: Progress = silent
-) -> Neighbors:
-    """The neighbours of each item for whoever cares only for those within a radius, many times
-    as fast as :func:`nearest_neighbors`: the nearest ``k`` that are found, among them nearly
-    all of the nearest ``k`` within the radius.
-
-    Up to 5,000 items: exact. Beyond, an inverted file is looked through as far as it takes to
-    find the lists of 99.9 % of 2,048 items from points that are a radius away from them,
-    towards other items. The result is not kept.
-
-    Args:
-        vectors: shape ``(n, dim)``, float32.
-        k: 0 to ``n - 1``.
-        radius: Euclidean, at least 0.
-    """
-    if len(vectors) < _CACHED:
-        return _found(vectors, k, _exact(vectors), progress)
-    index = _index(vectors, progress)
-    index.nprobe = _lists_within(index, vectors, radius)
-    search = _search(index, vectors) if 2 * index.nprobe < index.nlist else _exact(vectors)
-    return _found(vectors, k, search, part(progress, 0.3, 1.0))
+    squares, found = exact_search(vectors)(vectors[rows], k + 1)
+    return Neighbors(*without_itself(found, squares, rows))
 
 
 def _computed(vectors: np.ndarray, k: int, progress: Progress) -> Neighbors:
     if len(vectors) <= _EXACT:
-        return _found(vectors, k, _exact(vectors), progress)
-    search = _inverted_file(vectors, k, progress)
-    return _found(vectors, k, search, part(progress, 0.3, 1.0))
+        return looked_up(vectors, k, exact_search(vectors), progress)
+    search = _far_looking(vectors, k, progress)
+    return looked_up(vectors, k, search, part(progress, 0.3, 1.0))
 
 
-def _found(vectors: np.ndarray, k: int, search: Search, progress: Progress) -> Neighbors:
+def looked_up(vectors: np.ndarray, k: int, search: Search, progress: Progress) -> Neighbors:
+    """The ``k`` nearest others of each item that a search gives, some thousands at a time."""
     n = len(vectors)
     indices = np.empty((n, k), np.int64)
     distances = np.empty((n, k), np.float32)
     for start in range(0, n, _ROWS):
         rows = slice(start, min(start + _ROWS, n))
         squares, found = search(vectors[rows], k + 1)
-        indices[rows], distances[rows] = _without_itself(found, squares, np.arange(n)[rows])
+        indices[rows], distances[rows] = without_itself(found, squares, np.arange(n)[rows])
         progress(rows.stop / n, f"neighbours, {rows.stop:,} of {n:,}")
     return Neighbors(indices, distances)
 
 
-def _exact(vectors: np.ndarray) -> Search:
+def exact_search(vectors: np.ndarray) -> Search:
+    """A search that computes all distances."""
     import faiss
 
     return lambda wanted, k: faiss.knn(wanted, vectors, k)
 
 
-def _inverted_file(vectors: np.ndarray, k: int, progress: Progress) -> Search:
-    index = _index(vectors, progress)
+def _far_looking(vectors: np.ndarray, k: int, progress: Progress) -> Search:
+    index = inverted_file(vectors, progress)
     progress(0.2, "index, how far to look")
-    _look_far_enough(index, _exact(vectors), vectors, k)
-    return _search(index, vectors)
+    _look_far_enough(index, exact_search(vectors), vectors, k)
+    return search_of(index, vectors)
 
 
-def _index(vectors: np.ndarray, progress: Progress) -> Any:
+def inverted_file(vectors: np.ndarray, progress: Progress) -> Any:
+    """FAISS' index of all vectors in lists of alike ones."""
     import faiss
 
     n, dim = vectors.shape
@@ -153,10 +130,10 @@ def _index(vectors: np.ndarray, progress: Progress) -> Any:
     return index
 
 
-def _search(index: Any, vectors: np.ndarray) -> Search:
+def search_of(index: Any, vectors: np.ndarray) -> Search:
     """Looks through the lists that are nearest to each item; where these hold too few items,
     through all."""
-    exact = _exact(vectors)
+    exact = exact_search(vectors)
 
     def search(wanted: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         squares, found = index.search(wanted, k)
@@ -166,19 +143,6 @@ def _search(index: Any, vectors: np.ndarray) -> Search:
         return squares, found
 
     return search
-
-
-def _lists_within(index: Any, vectors: np.ndarray, radius: float) -> int:
-    """How many lists to look through from a point, to find what lies a radius away."""
-    rows = np.linspace(0, len(vectors) - 1, min(len(vectors), _TWINS)).astype(np.int64)
-    items = vectors[rows]
-    towards = np.roll(items, len(rows) // 3, axis=0) - items
-    lengths = np.linalg.norm(towards, axis=1, keepdims=True)
-    twins = items + towards * np.minimum(1.0, radius / np.maximum(lengths, 1e-30))
-    _, homes = index.quantizer.search(items, 1)
-    _, order = index.quantizer.search(twins.astype(np.float32), index.nlist)
-    needed = (order == homes).argmax(axis=1) + 1
-    return max(min(_PROBED, index.nlist), int(np.quantile(needed, _TWINS_FOUND, method="higher")))
 
 
 def _look_far_enough(index: Any, exact: Search, vectors: np.ndarray, k: int) -> None:
@@ -195,7 +159,7 @@ def _look_far_enough(index: Any, exact: Search, vectors: np.ndarray, k: int) -> 
         index.nprobe = min(index.nprobe + index.nprobe // 2, index.nlist)
 
 
-def _without_itself(
+def without_itself(
     found: np.ndarray, squares: np.ndarray, items: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Leaves each row's own item out; where many are equal it may not be among them, and then

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uvl_plugin.clustering.neighbors import close_neighbors, neighbors_of
+from uvl_plugin.clustering.close import close_neighbors
+from uvl_plugin.clustering.neighbors import neighbors_of
 from uvl_plugin.clustering.space import Space
 from uvl_plugin.core.errors import SettingsError
 from uvl_plugin.core.progress import Progress, part, silent
@@ -59,8 +60,8 @@ def near_duplicates(
     """Goes through the rows, keeps each that is still there, and drops all later ones that are
     within the threshold of it.
 
-    Exact below 5,000 items. Beyond, neighbours are looked for where they nearly always are, see
-    :func:`~uvl_plugin.clustering.neighbors.close_neighbors`, and a pair is missed now and then.
+    Exact up to 100,000 items. Beyond, neighbours are looked for where they nearly always are, see
+    :func:`~uvl_plugin.clustering.close.close_neighbors`, and a pair is missed now and then.
     Where an item has more than 32 neighbours within the threshold, these crowded items are
     compared among each other as well, exactly, in blocks: memory grows with ``n``, time at worst
     with the kept times all of the crowded ones.

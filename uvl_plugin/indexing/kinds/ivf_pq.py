@@ -25,7 +25,7 @@ class IVFPQ(InvertedFile):
 
     name, label = "ivf_pq", "Inverted file, product-quantised"
     description = "Least memory; for many millions of vectors."
-    spare: ClassVar[int] = 10
+    spare: ClassVar[int] = 40
 
     numbers: int = setting(4, ge=1, le=64, help="Numbers of a vector that share a byte, at most.")
 
@@ -40,6 +40,7 @@ class IVFPQ(InvertedFile):
                 coarse, rows.dim, n_lists, self._bytes(rows.dim), _BITS, metric
             )
             index.pq.cp.max_points_per_centroid = _TRAINED
+            index.pq.cp.min_points_per_centroid = 1  # else FAISS warns once for each part
             return index
 
         return inverted_file(made, rows, self.lists, self.seed, progress)
