@@ -7,11 +7,12 @@ from fiftyone.brain.similarity import DuplicatesMixin
 
 from uvl_plugin.clustering.space import Space
 from uvl_plugin.core.errors import DataError
-from uvl_plugin.curation.duplicates import Duplicates, duplicates_in
+from uvl_plugin.curation.duplicates import Duplicates, duplicates_in, usual_threshold_in
 from uvl_plugin.curation.farthest import farthest_first
 from uvl_plugin.curation.metric import from_squares, space_of
 
-_NARROW = 1e-6  # of the greatest distance: a threshold is settled
+_LEAST = 1e-6  # where a search for a threshold begins
+_NARROW = 1e-4  # of a threshold that is too high: then it is settled
 
 
 class GraphDuplicates(DuplicatesMixin):
@@ -69,18 +70,19 @@ class GraphDuplicates(DuplicatesMixin):
 
 def _with_share(space: Space, fraction: float, metric: str) -> Duplicates:
     """The near-duplicates at the threshold at which this share of all are duplicates, or at the
-    next one below."""
-    most = round(min(max(fraction, 0.0), 1.0) * len(space))
+    next one below; comes from below, since far fewer pairs are compared there."""
+    wanted = min(round(min(max(fraction, 0.0), 1.0) * len(space)), len(space) - 1)
     low = duplicates_in(space, 0.0, metric)
-    high = 2.0 * float(np.linalg.norm(space.vectors, axis=1).max(initial=0.0))
-    top = float(from_squares(np.array(high * high), metric))
-    while top - low.threshold > _NARROW * top and low.count < most:
-        middle = duplicates_in(space, 0.5 * (low.threshold + top), metric)
-        if middle.count <= most:
-            low = middle
-        else:
-            top = middle.threshold
-    return low
+    if low.count >= wanted:
+        return low
+    high = duplicates_in(space, max(usual_threshold_in(space, metric), _LEAST), metric)
+    while high.count < wanted:
+        low, high = high, duplicates_in(space, 2.0 * high.threshold, metric)
+    top = high
+    while top.threshold - low.threshold > _NARROW * high.threshold and low.count < wanted:
+        middle = duplicates_in(space, 0.5 * (low.threshold + top.threshold), metric)
+        low, top = (middle, top) if middle.count <= wanted else (low, middle)
+    return high if high.count == wanted else low
 
 
 def _least_distance(vectors: np.ndarray, metric: str) -> float | None:
