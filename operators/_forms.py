@@ -43,7 +43,7 @@ def choose(
     """
     choices = types.DropdownView()
     if suitable:
-        choices.add_choice(SUITABLE, label="What suits the images", description=suitable)
+        choices.add_choice(SUITABLE, label="What suits the data", description=suitable)
     for preset in presets.values():
         if preset.name not in registry:  # else its settings are to be shown
             choices.add_choice(preset.name, label=preset.label, description=_described(preset))

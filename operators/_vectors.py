@@ -23,15 +23,15 @@ def vector_choices(dataset):
 
 def choose_vectors(inputs, ctx):
     """Adds the choice of a vector field."""
-    paths = list(vector_choices(ctx.dataset))
+    choices = vector_choices(ctx.dataset)
     inputs.enum(
         "embeddings",
-        paths,
-        default=paths[-1] if paths else None,
+        list(choices),
+        default=_newest(choices),
         label="Embeddings",
         description="The vectors to compare: of images, of objects in them, or of frames.",
     )
-    if not paths:
+    if not choices:
         missing = DataError("There are no vectors yet: Compute embeddings makes them.")
         mark(inputs, missing, "embeddings")
 
@@ -39,8 +39,14 @@ def choose_vectors(inputs, ctx):
 def chosen_vectors(ctx):
     """What :func:`choose_vectors` asked for, as the verbs take it."""
     choices = vector_choices(ctx.dataset)
-    path = ctx.params.get("embeddings") or next(reversed(choices), "")
+    path = ctx.params.get("embeddings") or _newest(choices) or ""
     return choices.get(path, {"embeddings": path})
+
+
+def _newest(choices):
+    """The field that was made last, of whole images if there is one."""
+    of_images = [path for path, named in choices.items() if "patches_field" not in named]
+    return next(reversed(of_images or list(choices)), None)
 
 
 def add_names(inputs, field, what):
@@ -61,8 +67,3 @@ def chosen_number(ctx, key):
     """A number that may be left empty: None then."""
     value = ctx.params.get(key)
     return None if value in (None, "") else float(value)
-
-
-def open_view(ctx, name):
-    """Shows a saved view, as the App does when it is chosen."""
-    return ctx.ops.set_view(name=name)

@@ -18,6 +18,14 @@ from ._vectors import choose_vectors, chosen_vectors
 _AUTO = "Picks by the number of vectors and the memory, and says what it picked."
 _METRIC = "How near two vectors are; cosine compares directions."
 _PRECISION = "Of the stored vectors; float16 takes half the space."
+_USE = {
+    "images": "Select images and use the magnifying glass over the grid.",
+    "objects": (
+        "Show the objects with the button 'Patches' over the grid, select some, and use the "
+        "magnifying glass."
+    ),
+    "frames": "Frames are sorted in Python: dataset.to_frames(...).sort_by_similarity(...).",
+}
 
 
 class IndexSimilarity(JobOperator):
@@ -76,8 +84,7 @@ class IndexSimilarity(JobOperator):
 
     def _show(self, ctx, result):
         yield ctx.ops.reload_dataset()
-        said = f"{result}. Select samples and use the magnifying glass over the grid."
-        yield show_message(ctx, "success", said)
+        yield show_message(ctx, "success", f"{result}. {_USE[result.unit]}")
 
 
 def _free_key(ctx):

@@ -183,7 +183,9 @@ def test_files_that_cannot_be_used_say_how_to_mend_them(dataset, harm, cloned):
     expected = similarity(dataset).sort_by_similarity(dataset.first().id).values("id")
     clone = dataset.clone() if cloned else None
     harm(indexes_folder() / dataset.get_brain_info("sim").config.index_id)
-    way = r"'sim' cannot be used\. .*\. Make it again from 'emb': dataset.load_brain_results\('sim'"
+    way = (
+        r"'sim' cannot be used\. .*\. Make it again from 'emb': .*dataset.load_brain_results\('sim'"
+    )
     index = loaded(dataset)
     for ask in (
         lambda: dataset.sort_by_similarity(dataset.first().id, k=3, brain_key="sim"),

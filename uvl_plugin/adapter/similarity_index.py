@@ -148,8 +148,8 @@ class StoredIndex(SimilarityIndex):
             way = (
                 "Delete the brain run and compute similarity again."
                 if self.is_external
-                else f"Make it again from '{self.config.embeddings_field}': "
-                f"dataset.load_brain_results('{self.key}').rebuild()."
+                else f"Make it again from '{self.config.embeddings_field}': with the operator "
+                f"'Index similarity', or dataset.load_brain_results('{self.key}').rebuild()."
             )
             raise BrokenIndexError(
                 f"The similarity index '{self.key}' cannot be used. {error} {way}"
