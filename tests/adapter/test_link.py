@@ -135,7 +135,10 @@ def test_the_command_links_without_importing_fiftyone(plugins, tmp_path):
         "import sys; from uvl_plugin.cli import main; status = main(['link']);"
         "assert 'fiftyone' not in sys.modules; sys.exit(status)"
     )
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    brain = tmp_path / "brain_config.json"
+    environment = os.environ | {
+        "PYTHONPATH": str(REPOSITORY), "FIFTYONE_BRAIN_CONFIG_PATH": str(brain),
+    }  # fmt: skip
     command = [sys.executable, "-c", code]
     ran = subprocess.run(
         command, check=False, env=environment, cwd=tmp_path, capture_output=True, text=True
@@ -143,4 +146,5 @@ def test_the_command_links_without_importing_fiftyone(plugins, tmp_path):
     assert (ran.returncode, ran.stderr) == (0, "")
     assert (
         ran.stdout == f"FiftyOne finds the plugin at {plugins / 'uvl_plugin'}, linked just now.\n"
+        f"FiftyOne finds the similarity backend 'faiss': {brain}.\n"
     )
