@@ -118,11 +118,9 @@ def nearest(ids, vectors):
     return np.array(ids)[np.argsort(-vectors @ vectors[0], kind="stable")].tolist()
 
 
-def run_operator(app, name, said, *, vectors=True):
-    """Executes an operator on the vectors of the images; returns what the App says at the end."""
+def run_operator(app, name, said):
+    """Executes an operator as its form stands; returns what the App says at the end."""
     app.browse_operators(name)
-    if vectors:
-        app.choose("parts.detections.clip", re.compile("^clip$"))
     app.execute()
     text = app.wait_for_text(re.compile(said))
     app.close_dialog()
@@ -141,6 +139,7 @@ def test_indexes_of_images_and_of_objects_are_made_by_clicks(app, address, flowe
     assert said.startswith("'similarity' holds 157 images; kind 'flat', since 157 vectors are few")
     assert "magnifying glass" in said
     app.browse_operators("Index similarity")
+    app.choose("clip", re.compile("^parts.detections.clip$"))
     app.page.locator('input[value="similarity_2"]').element_handle().fill("middle")
     app.picture("index-form")
     app.execute()
@@ -205,7 +204,7 @@ def test_an_index_without_files_says_how_to_mend_it(app, address, indexed):
     app.page.get_by_text("Show similar samples").click()
     said = app.wait_for_text("The similarity index 'whole' cannot be used.")  # for some seconds
     assert "There is no index in" in said
-    assert said.endswith("from 'clip': dataset.load_brain_results('whole').rebuild().")
+    assert said.endswith("or dataset.load_brain_results('whole').rebuild().")
     app.page.mouse.move(0, 0)  # else the hint of the button stays above that of the panels
     app.open_panel("Similarity Search")  # where the reason stays
     app.wait_for_text("Failed")
@@ -228,7 +227,7 @@ def test_near_duplicates_are_shown_side_by_side(app, address, flowers):
 
 def test_copies_outliers_and_uniqueness_are_shown(app, address, flowers):
     open_flowers(app, address, flowers)
-    said = run_operator(app, "Find copies of files", "are copies of", vectors=False)
+    said = run_operator(app, "Find copies of files", "are copies of")
     assert said.startswith("3 of 157 files are copies of 3")
     app.wait_for_count(6)
     app.wait_until(lambda: shown_labels(app, "label") == sorted(2 * COPIED))
