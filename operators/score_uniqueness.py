@@ -2,59 +2,32 @@
 
 from typing import ClassVar
 
-from fiftyone.operators import types
+from uvl_plugin.cleaning import check_score_uniqueness, score_uniqueness
 
-import uvl_plugin as uvl
-from uvl_plugin import cleaning
-
-from ._forms import mark
-from ._jobs import JobOperator, run_job, show_message
-from ._vectors import add_names, choose_vectors, chosen_names, chosen_vectors
-
-_FIELD = "uniqueness"
-_NAMES = "Where the figure goes: 0 for an item that has an equal, towards 1 the lonelier."
+from ._cleaning import CleaningOperator
 
 
-class ScoreUniqueness(JobOperator):
+class ScoreUniqueness(CleaningOperator):
     about: ClassVar = {
         "name": "score_uniqueness",
         "label": "Score uniqueness",
         "description": "How unlike all others each image, object or frame is",
         "icon": "fingerprint",
     }
+    verb, check = score_uniqueness, check_score_uniqueness
+    field = "uniqueness"
+    names = "Where the figure goes: 0 for an item that has an equal, towards 1 the lonelier."
 
-    def resolve_input(self, ctx):
-        samples = ctx.target_view()
-        inputs = types.Object()
-        choose_vectors(inputs, ctx)
-        add_names(inputs, _FIELD, _NAMES)
-        try:
-            cleaning.check_score_uniqueness(samples, **self._arguments(ctx))
-        except uvl.UVLError as error:
-            mark(inputs, error, "embeddings")
-        return types.Property(inputs, view=types.View(label=self.about["label"]))
+    def summary(self, result):
+        return {
+            "field": result.field,
+            "scored": len(result.scores),
+            "without_vector": result.n_missing,
+        }
 
-    def execute(self, ctx):
-        samples, arguments = ctx.target_view(), self._arguments(ctx)
-        return run_job(
-            ctx,
-            self.about["label"],
-            lambda progress: cleaning.score_uniqueness(samples, **arguments, progress=progress),
-            show=lambda result: self._show(ctx, samples, result),
-            summary=lambda result: {
-                "field": result.field,
-                "scored": len(result.scores),
-                "without_vector": result.n_missing,
-            },
-        )
-
-    def _arguments(self, ctx):
-        return {**chosen_vectors(ctx), **chosen_names(ctx, _FIELD)}
-
-    def _show(self, ctx, samples, result):
-        yield ctx.ops.reload_dataset()
-        if result.unit == "images":
-            samples.reload()
-            most = samples.exists(result.field).sort_by(result.field, reverse=True)
-            yield ctx.ops.set_view(most)
-        yield show_message(ctx, "success", str(result))
+    def view_of(self, ctx, samples, result):
+        """Shows the images, the most unlike ones first."""
+        if result.unit != "images":
+            return None
+        samples.reload()
+        return ctx.ops.set_view(samples.exists(result.field).sort_by(result.field, reverse=True))
