@@ -3,7 +3,6 @@
 
 import json
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-_PAUSE = 0.02  # seconds between two looks at the memory
+from benchmarks.resident import resident, watched
+
 _PAGE = 8192  # vectors
 _K = 100
 
@@ -25,8 +25,7 @@ def _build(folder: str, vectors: str, kind: str, precision: str) -> dict:
     """``vectors``: a file of NumPy with an array ``(n, dim)``."""
     from uvl_plugin.indexing.index import VectorIndex
 
-    peaks = {"VmHWM": 0, "RssAnon": 0}
-    threading.Thread(target=_watch, args=(peaks,), daemon=True).start()
+    peaks = watched("VmHWM", "RssAnon")
     rows = np.load(vectors, mmap_mode="r")
     pages = (
         (np.array([f"{row:024x}" for row in range(start, start + len(some))]), np.array(some), None)
@@ -66,8 +65,8 @@ def _ask(folder: str, queries: str) -> dict:
     return found | {
         "p50": {name: float(np.percentile(times, 50)) for name, times in seconds.items()},
         "p99": float(np.percentile(every, 99)),
-        "peak": _memory("VmHWM"),
-        "own": _memory("RssAnon"),
+        "peak": resident("VmHWM"),
+        "own": resident("RssAnon"),
     }
 
 
@@ -100,23 +99,8 @@ def _first(name: str, brain_key: str, sample_id: str) -> dict:
         "open": opened - loaded,
         "seconds": ended - loaded,
         "cpu": time.process_time() - cpu,
-        "peak": _memory("VmHWM"),
+        "peak": resident("VmHWM"),
     }
-
-
-def _watch(peaks: dict[str, int]) -> None:
-    """Notes the most memory; ``RssAnon`` leaves out pages of files, which can be dropped."""
-    while True:
-        for name, before in peaks.items():
-            peaks[name] = max(before, _memory(name))
-        time.sleep(_PAUSE)
-
-
-def _memory(name: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(name):
-            return 1024 * int(line.split()[1])
-    raise RuntimeError(f"this system does not tell {name}")
 
 
 if __name__ == "__main__":

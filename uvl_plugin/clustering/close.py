@@ -73,9 +73,8 @@ def _projected(vectors: np.ndarray, k: int, radius: float, progress: Progress) -
         np.matmul(left[rows], right, out=near)
         np.greater_equal(near, least[rows, None], out=inside)
         inside[np.arange(len(rows)), rows] = False
-        many = inside.sum(axis=1) > _CANDIDATES * k
-        inside[many] = False
-        _fill(vectors, rows, inside, radius, indices, distances)
+        which, others, many = _candidates(inside, _CANDIDATES * k)
+        _fill(vectors, rows[which], others, indices, distances)
         if many.any():
             found, own = exact_search(vectors)(vectors[rows[many]], k + 1), rows[many]
             indices[own], distances[own] = without_itself(found[1], found[0], own)
@@ -94,23 +93,33 @@ def _in_few_dimensions(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, np.einsum("ij,ij->i", low, low)
 
 
+def _candidates(inside: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row and column of what is true, and which rows have more than ``most`` and are left out."""
+    many = np.zeros(len(inside), bool)
+    if np.count_nonzero(inside) > most * len(inside):  # too many to list
+        many = inside.sum(axis=1) > most
+        inside[many] = False
+    which, others = np.divmod(np.flatnonzero(inside), inside.shape[1])
+    many |= np.bincount(which, minlength=len(inside)) > most
+    kept = ~many[which]
+    return which[kept], others[kept], many
+
+
 def _fill(
     vectors: np.ndarray,
-    rows: np.ndarray,
-    inside: np.ndarray,
-    radius: float,
+    own: np.ndarray,
+    others: np.ndarray,
     indices: np.ndarray,
     distances: np.ndarray,
 ) -> None:
-    """Compares the candidates of some rows in full, and writes the nearest ones down."""
-    which, others = np.divmod(np.flatnonzero(inside), inside.shape[1])
-    apart = vectors[rows[which]] - vectors[others]
+    """Compares pairs in full, those of a row together, and writes the nearest of each row down."""
+    apart = vectors[own] - vectors[others]
     squares = np.einsum("ij,ij->i", apart, apart)
-    order = np.lexsort((squares, which))
-    which, others, squares = which[order], others[order], squares[order]
-    place = np.arange(len(which)) - np.searchsorted(which, which)
+    order = np.lexsort((squares, own))
+    own, others, squares = own[order], others[order], squares[order]
+    place = np.arange(len(own)) - np.searchsorted(own, own)
     kept = place < indices.shape[1]
-    own, place = rows[which[kept]], place[kept]
+    own, place = own[kept], place[kept]
     indices[own, place], distances[own, place] = others[kept], np.sqrt(squares[kept])
 
 
