@@ -1,12 +1,11 @@
 """Makes the similarity backend known to FiftyOne: an entry in its brain configuration."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
 from uvl_plugin.adapter.user_config import brain_config_path, read_json
 from uvl_plugin.core.errors import DataError
+from uvl_plugin.core.whole_file import write_whole
 
 BACKEND = "faiss"
 CONFIG_CLASS = "uvl_plugin.adapter.similarity_faiss.FaissSimilarityConfig"
@@ -39,10 +38,7 @@ def make_known() -> Path | None:
     backends = content.setdefault("similarity_backends", {})
     backends[BACKEND] = _entry(content) | {"config_cls": CONFIG_CLASS}
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(prefix=path.name, dir=path.parent)
-    with os.fdopen(handle, "w") as file:
-        json.dump(content, file, indent=4)
-    os.replace(partial, path)
+    write_whole(path, json.dumps(content, indent=4).encode())
     return path
 
 

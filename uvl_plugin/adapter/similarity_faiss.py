@@ -9,10 +9,7 @@ from typing import Any
 
 import fiftyone.brain as fob
 import numpy as np
-from fiftyone.brain.similarity import (
-    Similarity,
-    SimilarityConfig,
-)
+from fiftyone.brain.similarity import Similarity, SimilarityConfig
 from fiftyone.core.collections import SampleCollection
 
 from uvl_plugin.adapter.backend_config import BACKEND, CONFIG_CLASS

@@ -7,21 +7,18 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uvl_plugin.backbones.checkpoint import CARD, checkpoint_path
 from uvl_plugin.core.errors import DataError, UVLError
+from uvl_plugin.core.whole_file import PARTIAL, write_whole
 
 if TYPE_CHECKING:
     import torch
 
 _STATE = "state.pt"
-_PARTIAL = ".partial"
 
 
 class CheckpointWriter:
@@ -57,9 +54,9 @@ class CheckpointWriter:
 
     def write_card(self, card: Mapping[str, Any]) -> None:
         """Replaces the card, and deletes weights that it does not name."""
-        self._write(CARD, (json.dumps(card, indent=1) + "\n").encode())
+        write_whole(self.folder / CARD, (json.dumps(card, indent=1) + "\n").encode())
         named = card.get("weights", {}).get("file")
-        for file in [*self.folder.glob("*.safetensors"), *self.folder.glob(f"*{_PARTIAL}")]:
+        for file in [*self.folder.glob("*.safetensors"), *self.folder.glob(f"*{PARTIAL}")]:
             if file.name != named:  # partial files are of a process that was killed
                 file.unlink(missing_ok=True)
 
@@ -74,7 +71,7 @@ class CheckpointWriter:
         data = save(tensors)
         digest = hashlib.sha256(data).hexdigest()
         file = f"weights-{digest[:16]}.safetensors"
-        self._write(file, data)
+        write_whole(self.folder / file, data)
         return {"file": file, "sha256": digest}
 
     def state(self) -> dict[str, Any] | None:
@@ -99,21 +96,8 @@ class CheckpointWriter:
 
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
-        self._write(_STATE, buffer.getbuffer())
+        write_whole(self.folder / _STATE, buffer.getbuffer())
 
     def drop_state(self) -> None:
         """Forgets it: the training is complete."""
         (self.folder / _STATE).unlink(missing_ok=True)
-
-    def _write(self, name: str, data: "bytes | memoryview") -> None:
-        handle, partial = tempfile.mkstemp(suffix=_PARTIAL, dir=self.folder)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(partial).chmod(0o644)
-            os.replace(partial, self.folder / name)
-        except BaseException:  # a full disk, or ctrl-C
-            Path(partial).unlink(missing_ok=True)
-            raise
