@@ -26,6 +26,7 @@ TABLES = {  # in the order of RESULTS.md: name and file
     "explanation": "explanation",
     "kmeans": "kmeans",
     "neighbors": "neighbors",
+    "video": "video",
     "index": "index",
     "similarity": "similarity",
     "gpu": "gpu",

@@ -14,7 +14,7 @@ from benchmarks import datasets
 from benchmarks.results import Section, Verdict, table
 from benchmarks.setting import Setting
 from benchmarks.timing import Contender, Time, interleaved, median, ratios, said
-from uvl_plugin.adapter.target import Images
+from uvl_plugin.adapter.images import Images
 from uvl_plugin.adapter.vectors import VectorWriter, stored
 
 _DIM = 512

@@ -1,4 +1,4 @@
-"""UVL: unsupervised learning on image datasets, as a FiftyOne plugin and in Python.
+"""UVL: unsupervised learning on image and video datasets, as a FiftyOne plugin and in Python.
 
 Names are loaded on first use, so that importing the package costs nothing::
 
@@ -30,6 +30,12 @@ _HOME = {
     "assign": "editing",
     "clusters": "editing",
     "Clusters": "editing",
+    "pool": "videos",
+    "train_encoder": "watching",
+    "segment": "segmenting",
+    "Boundaries": "curation.boundaries",
+    "Scenes": "curation.scenes",
+    "FrameChoice": "media.frame_choice",
     "explore": "api",
     "load_model": "api",
     "train": "learning",
@@ -63,12 +69,17 @@ def __dir__() -> list[str]:
 
 
 def _registered() -> dict[str, type]:
-    """Every backbone, algorithm, kind of index, training method and augmentation by the name of its class."""
+    """Every backbone, algorithm, kind of index, training method, augmentation, pooling and temporal
+    method by the name of its class."""
     from uvl_plugin.backbones.base import backbones
     from uvl_plugin.clustering.base import clusterers
     from uvl_plugin.indexing.kind import index_kinds
+    from uvl_plugin.pooling.base import poolings
+    from uvl_plugin.temporal.base import temporal_methods
     from uvl_plugin.training.augmentation.base import augmentations
     from uvl_plugin.training.methods.base import methods
 
-    registries = (backbones, clusterers, index_kinds, methods, augmentations)
+    registries = (
+        backbones, clusterers, index_kinds, methods, augmentations, poolings, temporal_methods,
+    )  # fmt: skip
     return {name: cls for entries in registries for name, cls in entries.by_class_name().items()}

@@ -19,7 +19,8 @@ from uvl_plugin.curation.outlying import outlying, usual_cut
 from uvl_plugin.curation.uniqueness import uniqueness
 
 if TYPE_CHECKING:
-    from uvl_plugin.adapter.target import SampleCollection, Target
+    from uvl_plugin.adapter.samples import SampleCollection
+    from uvl_plugin.adapter.target import Target
 
 
 @dataclass(frozen=True)

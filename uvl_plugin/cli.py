@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from uvl_plugin.core.errors import SettingsError, UVLError
 
@@ -39,11 +39,19 @@ def _parser() -> argparse.ArgumentParser:
     indexes.set_defaults(run=_indexes)
 
     demo = commands.add_parser("demo", help="explore 1,797 digits in a database of its own")
-    demo.add_argument("--no-app", action="store_true", help="stop after the report")
-    demo.add_argument("--folder", default=".demo", help="for pictures and database (%(default)s)")
-    demo.add_argument("--port", type=int, default=5151, help="first to try (%(default)s)")
-    demo.set_defaults(run=_demo)
+    _add_demo(demo, ".demo", _demo)
+    video = commands.add_parser("demo-video", help="explore short clips that are made on the spot")
+    _add_demo(video, ".demo/video", _demo_video)
     return parser
+
+
+def _add_demo(
+    command: argparse.ArgumentParser, folder: str, run: Callable[[argparse.Namespace], int]
+) -> None:
+    command.add_argument("--no-app", action="store_true", help="stop after the report")
+    command.add_argument("--folder", default=folder, help="for media and database (%(default)s)")
+    command.add_argument("--port", type=int, default=5151, help="first to try (%(default)s)")
+    command.set_defaults(run=run)
 
 
 def _doctor(chosen: argparse.Namespace) -> int:
@@ -80,6 +88,13 @@ def _demo(chosen: argparse.Namespace) -> int:
     from uvl_plugin.adapter.demo import demo
 
     demo(chosen.folder, app=not chosen.no_app, port=chosen.port)
+    return 0
+
+
+def _demo_video(chosen: argparse.Namespace) -> int:
+    from uvl_plugin.adapter.demo_video import demo_video
+
+    demo_video(chosen.folder, app=not chosen.no_app, port=chosen.port)
     return 0
 
 

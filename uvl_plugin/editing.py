@@ -1,4 +1,4 @@
-"""Living with the clusters of a run: edit them, take edits back, put new samples into them."""
+"""Living with the clusters of a run: edit them, take edits back, put new items into them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uvl_plugin.adapter import clusterings, target, vectors, writer
+from uvl_plugin.adapter import clusterings, vectors, writer
 from uvl_plugin.adapter.clusterings import Clustering
+from uvl_plugin.adapter.images import Images, Videos
 from uvl_plugin.adapter.runs import origin_of
+from uvl_plugin.adapter.samples import dataset_of
+from uvl_plugin.adapter.target import Target
 from uvl_plugin.clustering.base import Clusterer, cluster_embeddings
 from uvl_plugin.clustering.kmeans import KMeans
 from uvl_plugin.core.embeddings import NOISE, Embeddings
@@ -19,7 +22,7 @@ from uvl_plugin.curation.edits import Dissolve, Edit, Merge, Move, Recluster, Re
 from uvl_plugin.curation.naming import FINE
 
 if TYPE_CHECKING:
-    from uvl_plugin.adapter.target import SampleCollection
+    from uvl_plugin.adapter.samples import SampleCollection
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,11 @@ class Assignment:
     """What :func:`assign` did.
 
     Attributes:
-        clusters: name of the cluster by the id of each new sample.
+        clusters: name of the cluster by the id of each new item.
         strengths: 0 to 1, by the id.
-        n_known: samples that were in the run already, and stay as they are.
-        n_missing: samples that have no vector, and so no cluster.
-        drift: whether the new samples still fit the clusters; None without new samples.
+        n_known: items that were in the run already, and stay as they are.
+        n_missing: items that have no vector, and so no cluster.
+        drift: whether the new items still fit the clusters; None without new ones.
     """
 
     clusters: dict[str, str] = field(default_factory=dict)
@@ -57,7 +60,7 @@ class Clusters:
     """
 
     def __init__(self, dataset: "SampleCollection", run_key: str, *, who: str = ""):
-        self._run = clusterings.open_clustering(target.dataset_of(dataset), run_key)
+        self._run = clusterings.open_clustering(dataset_of(dataset), run_key)
         self._who = who
 
     @property
@@ -67,7 +70,7 @@ class Clusters:
 
     @property
     def field(self) -> str:
-        """The cluster field."""
+        """The cluster field; of frames ``frames.cluster``, of labels with their path before it."""
         return self._run.config.field
 
     @property
@@ -98,7 +101,7 @@ class Clusters:
         return len(self._run.history.undone)
 
     def members(self, cluster: str) -> list[str]:
-        """Ids of the samples in a cluster."""
+        """Ids of the items in a cluster."""
         edited = self._run.edited
         return edited.raw.ids[edited.members(self._run.number_of(cluster))].tolist()
 
@@ -130,20 +133,20 @@ class Clusters:
     def recluster(
         self, samples: "SampleCollection | Sequence[str]", into: "int | Clusterer"
     ) -> None:
-        """Makes new clusters of a selection, wherever its samples were: noise, for example.
+        """Makes new clusters of a selection, wherever its items were: noise, for example.
 
         Args:
-            samples: a view, or ids.
+            samples: a view, also one of frames, patches or clips, or ids of items.
             into: how many clusters, or an algorithm.
         """
-        rows = self._run.raw.rows(_ids(samples))
+        rows = self._run.raw.rows(self._ids(samples))
         items, parts = self._clustered(rows, into)
         self._apply(Recluster(items, parts, who=self._who))
 
     def move(self, samples: "SampleCollection | Sequence[str]", cluster: str | None) -> None:
-        """Moves samples to a cluster, or with None to the noise."""
+        """Moves items to a cluster, or with None to the noise; see :meth:`recluster`."""
         number = NOISE if cluster is None else self._run.number_of(cluster)
-        self._apply(Move(_ids(samples), number, who=self._who))
+        self._apply(Move(self._ids(samples), number, who=self._who))
 
     def dissolve(self, cluster: str) -> None:
         """Makes noise of a cluster."""
@@ -186,6 +189,13 @@ class Clusters:
         """
         self._run = self._run.with_history(self._run.history.redo())
 
+    def _ids(self, samples: "SampleCollection | Sequence[str]") -> np.ndarray:
+        if isinstance(samples, Sequence | np.ndarray):
+            return np.asarray(samples, dtype=str)
+        if samples._is_generated:  # its samples have the ids of the frames or labels
+            return np.asarray(samples.values("id"), dtype=str)
+        return np.asarray(self._run.items_in(samples).ids(), dtype=str)
+
     def _apply(self, edit: Edit) -> None:
         self._run = self._run.with_history(self._run.history.apply(edit))
 
@@ -208,53 +218,57 @@ def clusters(dataset: "SampleCollection", run_key: str, *, who: str = "") -> Clu
     return Clusters(dataset, run_key, who=who)
 
 
-def check_assign(samples: "SampleCollection", run_key: str) -> Clustering:
+def check_assign(samples: "SampleCollection", run_key: str) -> tuple[Target, Clustering]:
     """Raises what :func:`assign` would, without working; forms call it."""
-    target.check_samples(samples)
-    dataset = target.dataset_of(samples)
-    run = clusterings.open_clustering(dataset, run_key)
+    run = clusterings.open_clustering(dataset_of(samples), run_key)
+    items = run.items_in(samples)
     run.results.model.check()
-    field = run.config.embeddings
-    space = origin_of(dataset, field).get("space")
-    if dataset.get_field(field) is not None and space != run.config.space:
+    space = origin_of(run.dataset, items.path).get("space")
+    if run.dataset.get_field(items.path) is not None and space != run.config.space:
         raise DataError(
-            f"'{run_key}' is of vectors of {run.config.space or 'unknown origin'}, and '{field}' "
-            f"now holds those of {space or 'unknown origin'}; cluster again."
+            f"'{run_key}' is of vectors of {run.config.space or 'unknown origin'}, and "
+            f"'{items.path}' now holds those of {space or 'unknown origin'}; cluster again."
         )
-    return run
+    return items, run
 
 
 def assign(
     samples: "SampleCollection", run_key: str, *, progress: "Progress | bool | None" = None
 ) -> Assignment:
-    """Puts new samples into the clusters of a run, without computing these anew.
+    """Puts new items into the clusters of a run, without computing these anew.
 
-    Each gets the nearest cluster as it is now, edits included, with its strength. Samples that
-    are in the run already stay as they are; those that lack a vector are embedded first, where
-    it is known by what.
+    Each gets the nearest cluster as it is now, edits included, with its strength. Items that
+    are in the run already stay as they are. Images that lack a vector are embedded first, where
+    it is known by what; other items without a vector are counted.
 
     Args:
-        samples: an image dataset or a view of it, with new samples in it.
+        samples: a dataset or a view of it, with new images, objects, frames, videos or clips in
+            it: of whatever the run is.
         run_key: of the clustering.
         progress: see :func:`uvl_plugin.core.progress.shown`.
 
     Returns:
-        The clusters, and whether the new samples still fit them.
+        The clusters, and whether the new items still fit them.
 
     Raises:
         DataError: if there is no such run, or it has no clusters.
     """
-    run = check_assign(samples, run_key)
+    items, run = check_assign(samples, run_key)
     with shown(progress, "assign") as report:
-        known = np.isin(np.array(samples.values("id")), run.raw.ids)
-        new = _selected(samples, ~known)
-        if not new:
-            report(1.0, "no new samples")
-            return Assignment(n_known=int(known.sum()))
-        _embed_missing(new, run, part(report, 0.0, 0.6))
+        ids = np.array(items.ids(), str)
+        new = ids[~np.isin(ids, run.raw.ids)].tolist()
+        n_known = len(ids) - len(new)
+        if isinstance(items, Images) and not isinstance(items, Videos) and new:
+            _embed_missing(items.samples.select(new), run, part(report, 0.0, 0.6))
         report(0.6, "reading vectors")
-        found, n_missing = vectors.read_embeddings(new, run.config.embeddings)
-        return _assigned(run, found, int(known.sum()), n_missing, part(report, 0.65, 1.0))
+        missing = set(items.ids(missing=True)) if new else set()
+        ready = [key for key in new if key not in missing]
+        if not ready:
+            report(1.0, f"no new {items.unit}")
+            return Assignment(n_known=n_known, n_missing=len(new))
+        found, n_unusable = vectors.read_items(items, ready)
+        n_missing = len(new) - len(ready) + n_unusable
+        return _assigned(run, found, n_known, n_missing, part(report, 0.65, 1.0))
 
 
 def _assigned(
@@ -269,10 +283,10 @@ def _assigned(
     rows = np.arange(len(run.raw.ids), len(bigger.raw.ids))
     values = bigger.values(rows, strengths)
     try:
-        fields = [run.config.field, run.config.level_field]
-        writer.write_labels(run.dataset, fields, values, report)
+        writer.write_labels(run.place, run.config.level, values, report)
     except BaseException:
         run.restore()
+        writer.clear_labels(run.place, run.config.level, values.ids.tolist())
         raise
     report(1.0, "assigned")
     return Assignment(
@@ -305,14 +319,3 @@ def _embed_missing(new: "SampleCollection", run: Clustering, report: Progress) -
     if missing and "backbone" in vectors.origin_of(run.dataset, run.config.embeddings):
         backbone = vectors.backbone_of(run.dataset, run.config.embeddings)
         embed(missing, backbone, run.config.embeddings, progress=report)
-
-
-def _selected(samples: "SampleCollection", chosen: np.ndarray) -> "SampleCollection":
-    ids = np.array(samples.values("id"))[chosen]
-    return samples.select(ids.tolist())
-
-
-def _ids(samples: "SampleCollection | Sequence[str]") -> np.ndarray:
-    if isinstance(samples, Sequence | np.ndarray):
-        return np.asarray(samples, dtype=str)
-    return np.asarray(samples.values("id"), dtype=str)

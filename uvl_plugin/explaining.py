@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uvl_plugin.adapter import clusterings, pictures, target, vectors, writer
+from uvl_plugin.adapter import clusterings, pictures, vectors, writer
 from uvl_plugin.adapter.clusterings import Clustering
+from uvl_plugin.adapter.images import Images, Videos
+from uvl_plugin.adapter.parts import Patches
+from uvl_plugin.adapter.samples import dataset_of
+from uvl_plugin.adapter.target import Target
 from uvl_plugin.backbones.base import Encoder
 from uvl_plugin.core.errors import DataError
 from uvl_plugin.core.progress import Progress, part, shown
@@ -17,7 +21,7 @@ from uvl_plugin.curation.representatives import Contrast, Members, contrast, mem
 from uvl_plugin.curation.stability import augmentation_stability
 
 if TYPE_CHECKING:
-    from uvl_plugin.adapter.target import SampleCollection
+    from uvl_plugin.adapter.samples import SampleCollection
 
 _PAGE = 64  # images that are in memory at once
 
@@ -28,10 +32,10 @@ class Explanation:
 
     Attributes:
         cluster: its name.
-        members: the medoid, and the nearest, farthest and boundary members.
+        members: ids of the medoid, and of the nearest, farthest and boundary members.
         contrast: to the next cluster; None where there is no other.
         next_cluster: its name, likewise.
-        heatmaps: ids of the samples that got a map of what in the picture speaks for the cluster.
+        heatmaps: ids of the images that got a map of what in the picture speaks for the cluster.
         failures: file and reason by the id of each image that could not be read.
     """
 
@@ -114,18 +118,33 @@ def check_explain(
     samples: "SampleCollection", cluster: str, *, run_key: str | None, heatmap: str | None
 ) -> Clustering:
     """Raises what :func:`explain` would, without working; forms call it."""
-    target.check_samples(samples)
-    dataset = target.dataset_of(samples)
+    dataset = dataset_of(samples)
     run = (
         clusterings.clustering_with(dataset, cluster)
         if run_key is None
         else clusterings.open_clustering(dataset, run_key)
     )
     run.number_of(cluster)
+    items = run.items_in(samples)
     if heatmap is not None:
+        if isinstance(items, Videos) or not isinstance(items, Images):
+            raise DataError(
+                f"Heat maps are drawn over whole images, and '{run.run_key}' is of {items.unit}; "
+                "leave heatmap out.",
+                "heatmap",
+            )
         writer.check_heatmap(dataset, heatmap)
         vectors.backbone_of(dataset, run.config.embeddings)
     return run
+
+
+def check_pictures(items: Target, argument: str) -> None:
+    """Raises :class:`DataError` unless the items are whole pictures: images or frames."""
+    if isinstance(items, Videos | Patches):
+        raise DataError(
+            f"This changes whole pictures and looks what becomes of them; {items.unit} are none.",
+            argument,
+        )
 
 
 def stabilities(
@@ -178,8 +197,7 @@ def network_of(run: Clustering, device: str) -> Encoder:
 def _prepared(
     run: Clustering, ids: list[str], encoder: Encoder
 ) -> Iterator[tuple[str, np.ndarray]]:
-    items = target.Images(run.dataset, run.config.embeddings)
-    for key, pixels in pictures.read(items, ids, {}):
+    for key, pixels in pictures.read(run.items, ids, {}):
         yield key, encoder.preprocess(pixels)
 
 
@@ -187,7 +205,7 @@ def _write_maps(
     run: Clustering, explanation: Explanation, heatmap: str, encoder: Encoder, report: Progress
 ) -> None:
     number, model = run.number_of(explanation.cluster), run.results.model
-    items, shown_ids = target.Images(run.dataset, heatmap), explanation.shown
+    items, shown_ids = Images(run.dataset, heatmap), explanation.shown
     for key, pixels in pictures.read(items, shown_ids, explanation.failures):
         found = occlusion_map(encoder, model, pixels, number)
         writer.write_heatmap(run.dataset, heatmap, key, found.over_image())

@@ -26,6 +26,7 @@ from uvl_plugin.core.timing import Stopwatch
 from uvl_plugin.engine.loaded import resolve_devices
 from uvl_plugin.media.images import read_image
 from uvl_plugin.media.sources import Reader, Source
+from uvl_plugin.temporal.base import TemporalMethod
 from uvl_plugin.training.augmentation.base import Augmentation, augmentations
 from uvl_plugin.training.augmentation.choice import suitable_augmentation
 from uvl_plugin.training.checkpoint import CheckpointWriter
@@ -38,9 +39,10 @@ from uvl_plugin.training.recipe import Recipe
 from uvl_plugin.training.robustness import flips
 from uvl_plugin.training.split import Split, split_ids
 from uvl_plugin.training.task import Outcome, Task
+from uvl_plugin.watching import TemporalResult, train_encoder
 
 if TYPE_CHECKING:
-    from uvl_plugin.adapter.target import SampleCollection
+    from uvl_plugin.adapter.samples import SampleCollection
 
 _UNUSED = "embedding"  # a target wants a name for its vectors; training writes none
 _LISTED_FAILURES = 1000
@@ -71,7 +73,7 @@ class TrainingResult:
 
 def train(
     samples: "SampleCollection",
-    method: Method | str = "simclr",
+    method: Method | TemporalMethod | str = "simclr",
     *,
     name: str,
     backbone: Backbone | str | None = None,
@@ -84,8 +86,11 @@ def train(
     overwrite: bool = False,
     progress: "Progress | bool | None" = None,
     **recipe: Any,
-) -> TrainingResult:
+) -> TrainingResult | TemporalResult:
     """Trains a network without labels on the user's own images.
+
+    A temporal method, such as ``uvl.TemporalGRU()``, learns from the frames of videos instead:
+    see :func:`uvl_plugin.train_encoder`, whose arguments it then takes.
 
     The result is a checkpoint, which is a backbone like any other:
     ``uvl.embed(samples, uvl.Checkpoint(name), "learned")``. It is written after every epoch;
@@ -119,6 +124,16 @@ def train(
         WeightsError: if the starting weights cannot be found.
         Cancelled: if ``progress`` raised it; the checkpoint then holds the best epoch so far.
     """
+    if isinstance(method, TemporalMethod):
+        given = {
+            "backbone": backbone, "augmentation": augmentation, "split": split, "labels": labels,
+            "slices": slices, "margin": margin or None,
+        }  # fmt: skip
+        _check_temporal(given, recipe)
+        return train_encoder(
+            samples, method, name=name, patches_field=patches_field, overwrite=overwrite,
+            progress=progress, **recipe,
+        )  # fmt: skip
     plan = check_train(
         samples, method, name=name, backbone=backbone, augmentation=augmentation, split=split,
         labels=labels, patches_field=patches_field, margin=margin, slices=slices,
@@ -170,8 +185,8 @@ def preview(
     from uvl_plugin.training.augmentation.preview import preview_png
 
     items = target.target(
-        samples, _UNUSED, patches_field=patches_field, margin=margin, slices=slices
-    )  # fmt: skip
+        samples, _UNUSED, patches_field=patches_field, margin=margin, slices=slices, pictures=True
+    )
     looked_at = _look(items, items.ids())
     chosen = _network_for(backbone, looked_at)
     shown_as = _augmentation_of(augmentation, looked_at)
@@ -211,7 +226,7 @@ def robustness(
     """
     from uvl_plugin.adapter import model  # FiftyOne's models import torch: seconds
 
-    items = target.target(samples, _UNUSED)
+    items = target.target(samples, _UNUSED, pictures=True)
     labeller = model.labeller(items.dataset, run_key, device)
     if not isinstance(labeller.encoder, Encoder):
         raise DataError(f"No gradient can be had of the backbone of '{run_key}'.", "run_key")
@@ -282,8 +297,8 @@ def check_train(
     """Raises what :func:`train` would, without working; forms call it."""
     check_installed("lightly", package="lightly", needed_by="Training")
     items = target.target(
-        samples, _UNUSED, patches_field=patches_field, margin=margin, slices=slices
-    )  # fmt: skip
+        samples, _UNUSED, patches_field=patches_field, margin=margin, slices=slices, pictures=True
+    )
     _check_name(name)
     split = split or Split()
     for argument, field in (
@@ -302,6 +317,19 @@ def check_train(
     network.check()
     views = _augmentation_of(augmentation, looked_at)
     return Plan(items, name, network, chosen, views, how, split, labels)
+
+
+def _check_temporal(given: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
+    """Refuses what only the training on images knows."""
+    unknown = [key for key, value in given.items() if value is not None]
+    unknown += sorted(recipe.keys() - {"embeddings", "seed", "device"})
+    if unknown or "embeddings" not in recipe:
+        raise SettingsError(
+            "A temporal method takes embeddings=, the vector field of the frames, and name, "
+            "patches_field, seed, device, overwrite"
+            + (f"; it does not take {', '.join(unknown)}." if unknown else "."),
+            unknown[0] if unknown else "embeddings",
+        )
 
 
 def _check_name(name: str) -> None:

@@ -11,7 +11,7 @@ from uvl_plugin.indexing.auto import AUTO
 from uvl_plugin.indexing.kind import IndexKind
 
 if TYPE_CHECKING:
-    from uvl_plugin.adapter.target import SampleCollection
+    from uvl_plugin.adapter.samples import SampleCollection
 
 
 @dataclass(frozen=True)

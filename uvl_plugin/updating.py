@@ -5,21 +5,24 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from uvl_plugin.adapter import clusterings, runs, target, vectors
+from uvl_plugin.adapter import clusterings, pooled, runs, target, vectors
 from uvl_plugin.adapter.failures import FAILED_TAG
+from uvl_plugin.adapter.frames import Frames
+from uvl_plugin.adapter.images import Images, whole_samples
+from uvl_plugin.adapter.parts import Patches, clip_fields, parts, patch_fields
+from uvl_plugin.adapter.samples import Dataset, flattened, image_slices
 from uvl_plugin.adapter.similarity_faiss import FaissSimilarityConfig, SyncResult
-from uvl_plugin.adapter.target import Frames, Images, Patches, Target
+from uvl_plugin.adapter.target import Target
 from uvl_plugin.api import EmbeddingResult, check_embed, embed
 from uvl_plugin.core.errors import BrokenIndexError, Cancelled, DataError, UVLError
 from uvl_plugin.core.progress import Progress, part, shown
 from uvl_plugin.editing import Assignment, assign
-
-if TYPE_CHECKING:
-    from uvl_plugin.adapter.target import Dataset
+from uvl_plugin.media.frame_choice import FrameChoice
+from uvl_plugin.videos import PoolingResult, pool
 
 _EMBEDDING, _OTHER = 8.0, 1.0  # how long steps take, compared with each other
 _TOLD = 3  # of the files that failed
@@ -32,10 +35,12 @@ class Gap:
 
     Attributes:
         path: of the field, as FiftyOne knows it.
-        unit: ``"images"``, ``"objects"`` or ``"frames"``.
-        n_missing: items that have no vector.
-        arguments: of :func:`uvl_plugin.embed` that fill it; None where they are not to be had.
+        unit: ``"images"``, ``"objects"``, ``"videos"`` or ``"clips"``.
+        n_missing: items that have no vector; of frames videos that have none at all.
+        arguments: of :func:`uvl_plugin.embed`, or :func:`uvl_plugin.pool`, that fill it; None
+            where they are not to be had.
         reason: why not; empty where something else made the field.
+        pooled: whether it is made of the vectors of frames.
     """
 
     path: str
@@ -43,6 +48,7 @@ class Gap:
     n_missing: int
     arguments: dict[str, Any] | None = None
     reason: str = ""
+    pooled: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class UpdateResult:
 
     Attributes:
         embedded: by vector field, what was embedded, with the files that failed.
+        pooled: by vector field, the videos or clips that got a vector from their frames.
         foreign: by vector field, the items without a vector where something else than this
             package made the others.
         indexed: by brain key, how many vectors came and went.
@@ -75,6 +82,7 @@ class UpdateResult:
     """
 
     embedded: dict[str, EmbeddingResult] = dataclasses.field(default_factory=dict)
+    pooled: dict[str, PoolingResult] = dataclasses.field(default_factory=dict)
     foreign: dict[str, int] = dataclasses.field(default_factory=dict)
     indexed: dict[str, SyncResult] = dataclasses.field(default_factory=dict)
     mended: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -91,7 +99,8 @@ class UpdateResult:
         """Whether anything was written."""
         embedded = any(each.n_embedded for each in self.embedded.values())
         indexed = any(each.n_added or each.n_removed for each in self.indexed.values())
-        return embedded or indexed or bool(self.mended or self.assigned)
+        pooled = any(each.n_pooled for each in self.pooled.values())
+        return embedded or pooled or indexed or bool(self.mended or self.assigned)
 
     def __str__(self) -> str:
         said = [*self._embedding(), *self._indexing(), *self._assigning()]
@@ -115,6 +124,9 @@ class UpdateResult:
                     f"{len(did.failures):,} {did.unit} could not be embedded into '{path}' and "
                     f"carry the tag '{FAILED_TAG}': {told}{more}."
                 )
+        for path, made in self.pooled.items():
+            if made.n_pooled:
+                yield f"{made.n_pooled:,} {made.unit} pooled into '{path}'."
 
     def _indexing(self) -> Iterator[str]:
         for key, did in self.indexed.items():
@@ -185,7 +197,7 @@ def update(
 
 def check_update(dataset: "Dataset", embeddings: str | Sequence[str] | None = None) -> UpdatePlan:
     """Raises what :func:`update` would, without working; gives what would be done."""
-    if not isinstance(dataset, target.Dataset):
+    if not isinstance(dataset, Dataset):
         raise DataError(
             f"Pass a dataset instead of a {type(dataset).__name__}: all of it is brought up to date."
         )
@@ -221,7 +233,8 @@ def _steps(dataset: "Dataset", plan: UpdatePlan, result: UpdateResult) -> Iterat
     for gap in plan.gaps:
         what = f"the vectors '{gap.path}'"
         if gap.arguments is not None:
-            yield _Step(what, _EMBEDDING, partial(_embed, dataset, gap, result))
+            work = _pool if gap.pooled else _embed
+            yield _Step(what, _EMBEDDING, partial(work, dataset, gap, result))
         elif gap.reason:
             result.failures[what] = gap.reason
         else:
@@ -235,6 +248,11 @@ def _steps(dataset: "Dataset", plan: UpdatePlan, result: UpdateResult) -> Iterat
 def _embed(dataset: "Dataset", gap: Gap, result: UpdateResult, progress: Progress) -> None:
     assert gap.arguments is not None
     result.embedded[gap.path] = embed(dataset, **gap.arguments, progress=progress)
+
+
+def _pool(dataset: "Dataset", gap: Gap, result: UpdateResult, progress: Progress) -> None:
+    assert gap.arguments is not None
+    result.pooled[gap.path] = pool(dataset, **gap.arguments, progress=progress)
 
 
 def _sync(dataset: "Dataset", key: str, result: UpdateResult, progress: Progress) -> None:
@@ -257,18 +275,20 @@ def _sync(dataset: "Dataset", key: str, result: UpdateResult, progress: Progress
 
 def _assign(dataset: "Dataset", key: str, result: UpdateResult, progress: Progress) -> None:
     run = clusterings.open_clustering(dataset, key)
-    samples, field = target.flattened(dataset), run.config.embeddings
-    there = samples if dataset.get_field(field) is None else samples.exists(field)
-    new = np.setdiff1d(np.array(there.values("id"), str), run.raw.ids)
-    if not len(new):
+    items = run.items
+    ids = items.ids() if dataset.get_field(items.path) is not None else []
+    unknown = np.setdiff1d(np.array(ids, str), run.raw.ids).tolist()
+    new = [key for key, _ in items.stored(unknown)]
+    if not new:
         return
-    for path in (field, run.config.field, run.config.level_field):
+    for path in (run.config.embeddings, run.config.field, run.config.level_field):
         if dataset.get_field(path) is None:
             raise DataError(
                 f"Its field '{path}' was deleted, so {len(new):,} new samples get no cluster: "
                 f"cluster again, or delete the run with dataset.delete_run('{key}')."
             )
-    result.assigned[key] = assign(samples.select(new.tolist()), key, progress=progress)
+    samples = flattened(dataset).select(items.sample_ids(new))
+    result.assigned[key] = assign(samples, key, progress=progress)
 
 
 def _reason(error: Exception) -> str:
@@ -281,14 +301,13 @@ def _reason(error: Exception) -> str:
 def _vector_fields(dataset: "Dataset") -> dict[str, Target]:
     """Images, objects and frames with each of their vector fields, by its path."""
     found: dict[str, Target] = {
-        path: Images(dataset, path) for path in vectors.vector_fields(dataset)
+        path: whole_samples(dataset, path) for path in vectors.vector_fields(dataset)
     }
-    parts: list[Target] = [
-        Patches(dataset, "", field, 0.0) for field in target.patch_fields(dataset)
-    ]
+    labelled = clip_fields if dataset.media_type == "video" else patch_fields
+    of_labels: list[Target] = [parts(dataset, "", field) for field in labelled(dataset)]
     if dataset.media_type == "video":
-        parts.append(Frames(dataset, ""))
-    for items in parts:
+        of_labels.append(Frames(dataset, ""))
+    for items in of_labels:
         for path in vectors.vector_paths(items):
             found[path] = items.with_field(path.removeprefix(items.path))
     return found
@@ -331,6 +350,11 @@ def _gap(items: Target, *, used: bool) -> Gap | None:
         used: whether there is an index or a clustering of it.
     """
     dataset, path = items.dataset, items.path
+    made = pooled.earlier(dataset, path)
+    if made is not None:
+        return _gap_of_pool(items, made.config)
+    if isinstance(items, Frames) and "backbone" in runs.origin_of(dataset, path):
+        return _gap_of_frames(items)
     if "backbone" not in runs.origin_of(dataset, path):
         n_missing = len(items.ids(missing=True)) if used else 0
         return Gap(path, items.unit, n_missing) if n_missing else None
@@ -347,6 +371,32 @@ def _gap(items: Target, *, used: bool) -> Gap | None:
     return Gap(path, items.unit, n_missing, arguments)
 
 
+def _gap_of_pool(items: Target, config: pooled.PoolingRunConfig) -> Gap | None:
+    n_missing = len(items.ids(missing=True))
+    if not n_missing:
+        return None
+    arguments = {
+        "embeddings": config.embeddings,
+        "field": items.field,
+        "pooling": pooled.pooling_of(config),
+        "patches_field": config.patches_field,
+    }
+    return Gap(items.path, items.unit, n_missing, arguments, pooled=True)
+
+
+def _gap_of_frames(items: Frames) -> Gap | None:
+    """Videos that have no vector at all: of others it would show only in their files."""
+    n_missing = len(set(items.video_ids) - set(items.videos_with_vectors()))
+    if not n_missing:
+        return None
+    try:
+        arguments = _arguments(items)
+        check_embed(items.dataset, **arguments)
+    except UVLError as error:
+        return Gap(items.path, "videos", n_missing, reason=str(error))
+    return Gap(items.path, "videos", n_missing, arguments)
+
+
 def _arguments(items: Target) -> dict[str, Any]:
     """Those that the field was made with, for :func:`uvl_plugin.embed`.
 
@@ -357,7 +407,15 @@ def _arguments(items: Target) -> dict[str, Any]:
     backbone = vectors.backbone_of(dataset, items.path)
     key = runs.embedding_run_key(items.path)
     record = dataset.get_run_info(key).config if dataset.has_run(key) else None
-    made = {"backbone": backbone, "field": items.field, "patches_field": patches_field}
+    field = items.path if isinstance(items, Frames) else items.field
+    made = {"backbone": backbone, "field": field, "patches_field": patches_field}
+    if isinstance(items, Frames):
+        if record is None or record.field != items.path:
+            raise DataError(
+                f"The run '{key}', which knew the choice of frames, was deleted; embed them again."
+            )
+        choice = FrameChoice.from_dict(record.frames)
+        return {**made, "frames": choice, "clips": record.clips, **record.engine}
     if record is not None and record.field == items.path:
         return {**made, "margin": record.margin, **record.engine}
     if patches_field is not None:
@@ -375,7 +433,7 @@ def _objects(items: Target) -> str | None:
 def _slices(items: Target) -> list[str] | None:
     """Of a grouped dataset, the slices that have vectors; None where none has, or no groups are."""
     having = []
-    for name in target.image_slices(items.dataset):
+    for name in image_slices(items.dataset):
         samples, field = items.dataset.select_group_slices([name]), _objects(items)
         own = Patches(samples, items.field, field, 0.0) if field else Images(samples, items.field)
         if len(own.ids(missing=True)) < len(own.ids()):

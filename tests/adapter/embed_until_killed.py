@@ -1,4 +1,4 @@
-"""A program for ``test_killed.py``: embeds a dataset and notes each file that is decoded."""
+"""A program for ``test_killed.py``: embeds a dataset and notes each file, or frame, that is decoded."""
 
 import os
 import sys
@@ -7,19 +7,21 @@ import time
 import fiftyone as fo
 
 import uvl_plugin as uvl
-from uvl_plugin.media import sources
-
-read = sources.ImageFile.read
+from uvl_plugin.media import sources, video
 
 
-def noted(self, reader):
-    os.write(log, f"{self.key}\n".encode())
-    time.sleep(0.002)
-    yield from read(self, reader)
+def noted(read):
+    def note_and_read(self, reader):
+        os.write(log, f"{self.key}\n".encode())
+        time.sleep(0.002)
+        yield from read(self, reader)
+
+    return note_and_read
 
 
 if __name__ == "__main__":
-    dataset_name, log_path = sys.argv[1:]
+    dataset_name, log_path, field = sys.argv[1:]
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    sources.ImageFile.read = noted
-    uvl.embed(fo.load_dataset(dataset_name), uvl.Pixels(size=4), "emb", batch_size=8)
+    sources.ImageFile.read = noted(sources.ImageFile.read)
+    video.OneFrame.read = noted(video.OneFrame.read)
+    uvl.embed(fo.load_dataset(dataset_name), uvl.Pixels(size=4), field, batch_size=8)

@@ -160,7 +160,7 @@ def test_a_failure_while_overwriting_keeps_the_earlier_run(embedded, monkeypatch
 
     with monkeypatch.context() as patch:
         patch.setattr(writer, "_ROWS", 50)
-        patch.setattr(writer, "write_values", fail)
+        patch.setattr(writer, "write_rows", fail)
         with pytest.raises(uvl.Cancelled):
             run(embedded, overwrite=True)
     assert clusters_of(embedded) == before
@@ -208,7 +208,7 @@ def test_evaluate_leaves_out_samples_that_lack_either(embedded):
         uvl.evaluate(embedded, "cluster", ground_truth="nope")
     with pytest.raises(uvl.DataError, match="must be a Classification or a field of plain values"):
         uvl.evaluate(embedded, "cluster", ground_truth="emb")
-    with pytest.raises(uvl.DataError, match="None of the samples has a cluster"):
+    with pytest.raises(uvl.DataError, match="None of the images has a cluster"):
         uvl.evaluate(embedded.skip(150), "cluster", ground_truth="label")
 
 

@@ -178,8 +178,8 @@ def test_a_failure_while_writing_takes_the_edit_back(clustered, monkeypatch):
     before = everything(clustered)
     written, update = [], writer.update_clusters
 
-    def fail_once(dataset, config, values, progress):
-        update(dataset, config, values, progress)
+    def fail_once(place, config, run_key, values, progress):
+        update(place, config, run_key, values, progress)
         written.append(len(values))
         if len(written) == 1:
             raise OSError("the disk is full")

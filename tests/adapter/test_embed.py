@@ -158,7 +158,7 @@ def test_other_media_are_refused(make_dataset, tmp_path):
     with pytest.raises(uvl.DataError, match="There are no samples"):
         uvl.embed(dataset, PIXELS, "emb")
     dataset.add_sample(fo.Sample(filepath=str(tmp_path / "film.mp4")))
-    with pytest.raises(uvl.DataError, match="media of type 'video', and only images"):
+    with pytest.raises(uvl.DataError, match="holds videos. Embed their frames"):
         uvl.embed(dataset, PIXELS, "emb")
     with pytest.raises(uvl.DataError, match="must be a FiftyOne dataset or view, got list"):
         uvl.embed(["a.png"], PIXELS, "emb")

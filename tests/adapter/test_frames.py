@@ -7,7 +7,8 @@ from fiftyone import ViewField as F
 from PIL import Image
 
 import uvl_plugin as uvl
-from uvl_plugin.adapter.target import Frames, target
+from uvl_plugin.adapter.frames import Frames
+from uvl_plugin.adapter.target import target
 from uvl_plugin.adapter.vectors import (
     check_any_vector,
     pages,
@@ -132,16 +133,17 @@ def test_missing_fields_of_vectors_are_named(videos):
     check_any_vector(target(videos, "frames.emb"))
 
 
-def test_what_needs_the_pictures_of_frames_says_that_it_cannot(videos):
+def test_videos_that_are_not_there_are_named(videos):
     frames = videos.to_frames()
     for samples, field in ((videos, "frames.new"), (frames, "new")):
-        with pytest.raises(uvl.DataError, match="Frames of videos cannot be embedded yet"):
+        with pytest.raises(uvl.DataError, match="None of the 3 videos could be embedded; the fir"):
             uvl.embed(samples, uvl.Pixels(size=4), field)
-    with pytest.raises(uvl.DataError, match="Frames of videos cannot be read yet"):
-        target(frames, "emb").sources([])
-    for samples in (videos, videos.to_clips([[(1, 2)]] * VIDEOS)):
-        with pytest.raises(uvl.DataError, match=r"only images can be used|frames or clips cannot"):
-            target(samples, "emb")
+        assert not videos.has_frame_field("new")
+
+
+def test_clips_are_refused(videos):
+    with pytest.raises(uvl.DataError, match="frames or clips cannot be used here"):
+        target(videos.to_clips([[(1, 2)]] * VIDEOS), "emb")
 
 
 def test_no_videos_are_refused():

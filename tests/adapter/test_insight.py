@@ -99,7 +99,7 @@ def test_what_cannot_be_scored_is_refused(clustered):
         uvl.score(clustered, "nope")
     new = clustered.add_sample(fo.Sample(filepath=clustered.first().filepath))
     uvl.embed(clustered, uvl.Pixels(size=8), "emb")
-    with pytest.raises(uvl.DataError, match="None of the samples is in the run 'look'"):
+    with pytest.raises(uvl.DataError, match="None of the images is in the run 'look'"):
         uvl.score(clustered.select(new), "look", "margin")
 
 

@@ -6,8 +6,7 @@ import pytest
 from fiftyone import ViewField as F
 
 import uvl_plugin as uvl
-from uvl_plugin.adapter import target as targets
-from uvl_plugin.adapter import vectors
+from uvl_plugin.adapter import documents, vectors
 from uvl_plugin.adapter.target import target
 from uvl_plugin.adapter.vectors import check_any_vector, pages, read_items, vector_paths
 
@@ -17,7 +16,7 @@ N, DIM = 23, 5
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch):
     monkeypatch.setattr(vectors, "_PAGE", 7)
-    monkeypatch.setattr(targets, "_PAGE", 3)
+    monkeypatch.setattr(documents, "PAGE", 3)
 
 
 @pytest.fixture

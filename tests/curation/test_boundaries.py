@@ -132,8 +132,8 @@ def test_very_short_videos(t):
 def test_each_threshold_can_refuse_a_boundary():
     vectors = shots([40, 40, 40], noise=0.3)
     assert found(vectors).tolist() == [41, 81]
-    for name, value in (("contrast", 2.0), ("unrest", 1000.0), ("least", 2.0)):
-        assert found(vectors, **{name: value}).tolist() == []
+    for settings in ({"unrest": 1000.0}, {"least": 2.0}, {"contrast": 2.0, "faint": 2.0}):
+        assert found(vectors, **settings).tolist() == []
 
 
 def test_what_cannot_be_is_refused():

@@ -7,13 +7,17 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.brain as fob
+from fiftyone import ViewField as F
 from fiftyone.core.collections import SampleCollection
 
 from uvl_plugin.adapter import zoo_source
+from uvl_plugin.adapter.frames import Frames
+from uvl_plugin.adapter.parts import Clips, Patches
 from uvl_plugin.adapter.similarity_faiss import FaissSimilarityConfig, FaissSimilarityIndex
-from uvl_plugin.adapter.target import Frames, Patches, Target, dataset_of
+from uvl_plugin.adapter.target import Target
 from uvl_plugin.adapter.vectors import backbone_of, without_vectors
-from uvl_plugin.core.errors import UVLError
+from uvl_plugin.adapter.views import view_of_clips, view_of_frames
+from uvl_plugin.core.errors import DataError, UVLError
 from uvl_plugin.core.progress import Progress, silent
 from uvl_plugin.indexing.auto import AUTO
 from uvl_plugin.indexing.kind import IndexKind
@@ -64,14 +68,22 @@ def _model_of(dataset: fo.Dataset, path: str) -> dict[str, Any]:
     return {"model": zoo_source.register(backbone), "supports_prompts": backbone.has_text}
 
 
-def write_map(
-    samples: SampleCollection, embeddings: str, brain_key: str, method: str, seed: int
-) -> int:
-    """Makes a 2-D map of the vectors in a field; returns how many points it has."""
-    with _replaced(dataset_of(samples), brain_key), warnings.catch_warnings():
+def write_map(items: Target, brain_key: str, method: str, seed: int) -> int:
+    """Makes a 2-D map of the vectors in the items' field; returns how many points it has.
+
+    Raises:
+        DataError: if none of the items has a vector, or FiftyOne cannot map them.
+    """
+    samples, embeddings = _mapped(items)
+    if not samples:
+        raise DataError(f"None of the {items.unit} has a vector in '{items.path}'.", "embeddings")
+    of_labels = isinstance(items, Patches) and not isinstance(items, Clips)
+    objects = getattr(items, "patches_field", None) if of_labels else None
+    with _replaced(items.dataset, brain_key), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "n_jobs value")  # UMAP with a seed uses one thread
         results = fob.compute_visualization(
-            _with_vectors(samples, embeddings),
+            samples,
+            patches_field=objects,
             embeddings=embeddings,
             brain_key=brain_key,
             method=method,
@@ -82,8 +94,26 @@ def write_map(
     return len(results.points)
 
 
+def _mapped(items: Target) -> tuple[SampleCollection, str]:
+    """Samples that FiftyOne can make a map of, since all have a vector, and the name of its field
+    there. It maps objects in images by itself; frames and clips have to be samples of a view."""
+    if isinstance(items, Frames):
+        return view_of_frames(items), items.field
+    if isinstance(items, Clips):
+        return view_of_clips(items), f"{items.patches_field}.{items.field}"
+    if isinstance(items, Patches):
+        if items.path == f"{items.patches_field}.{items.field}":
+            raise DataError(
+                f"FiftyOne maps objects in a field of lists, and '{items.patches_field}' has one "
+                "object a sample.",
+                "patches_field",
+            )
+        known = items.samples.filter_labels(items.patches_field, F(items.field).exists())
+        return known, items.field
+    return _with_vectors(items.samples, items.field), items.field
+
+
 def _with_vectors(samples: SampleCollection, field: str) -> SampleCollection:
-    """FiftyOne makes a map only of samples that all have a vector."""
     return samples.exists(field) if without_vectors(samples, field) else samples
 
 

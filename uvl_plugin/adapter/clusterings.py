@@ -10,9 +10,16 @@ import fiftyone as fo
 import numpy as np
 from fiftyone.core.collections import SampleCollection
 
-from uvl_plugin.adapter import writer
+from uvl_plugin.adapter import target, writer
+from uvl_plugin.adapter.cluster_fields import (
+    ClusterField,
+    FieldValues,
+    cluster_field,
+    still_there,
+)
 from uvl_plugin.adapter.runs import ClusteringRunConfig, ClusteringRunResults, origin_of, owner_of
-from uvl_plugin.adapter.vectors import read_embeddings
+from uvl_plugin.adapter.target import Target
+from uvl_plugin.adapter.vectors import read_items
 from uvl_plugin.clustering.assign import ClusterModel
 from uvl_plugin.clustering.base import Clusterer, clusterers
 from uvl_plugin.clustering.scores import nearest_cluster
@@ -48,6 +55,33 @@ class Clustering:
     run_key: str
     config: ClusteringRunConfig
     results: ClusteringRunResults
+
+    @cached_property
+    def items(self) -> Target:
+        """All items of its kind in the dataset, with the vectors that were clustered."""
+        return self.items_in(self.dataset)
+
+    def items_in(self, samples: SampleCollection) -> Target:
+        """The items of its kind in ``samples``, with the vectors that were clustered.
+
+        Raises:
+            DataError: if there are none, or ``samples`` are parts of another kind.
+        """
+        embeddings, patches_field = self.config.embeddings, _patches_field(self.config)
+        name = embeddings if patches_field is None else embeddings.rpartition(".")[2]
+        items = target.target(samples, name, patches_field=patches_field)
+        if items.path != embeddings:
+            raise DataError(
+                f"The run '{self.run_key}' is of vectors in '{embeddings}', and what was passed "
+                f"are {items.unit}; pass the dataset or a view of whole samples."
+            )
+        return items
+
+    @property
+    def place(self) -> ClusterField:
+        """Its fields."""
+        before = self.items.path.removesuffix(self.items.field)
+        return cluster_field(self.items, self.config.field.removeprefix(before))
 
     @cached_property
     def history(self) -> History:
@@ -109,16 +143,17 @@ class Clustering:
         return numbers[name]
 
     def members_in(self, samples: SampleCollection) -> Embeddings:
-        """Vectors of those samples that are in the run.
+        """Vectors of those items of ``samples`` that are in the run.
 
         Raises:
             DataError: if none is.
         """
-        found, _ = read_embeddings(samples, self.config.embeddings)
-        inside = np.isin(found.ids, self.raw.ids)
-        if not inside.any():
-            raise DataError(f"None of the samples is in the run '{self.run_key}'.")
-        return Embeddings(found.ids[inside], found.vectors[inside], found.space)
+        items = self.items_in(samples)
+        ids = np.array(items.ids(), str)
+        inside = ids[np.isin(ids, self.raw.ids)]
+        if not len(inside):
+            raise DataError(f"None of the {items.unit} is in the run '{self.run_key}'.")
+        return read_items(items, inside.tolist())[0]
 
     def labels_of(self, ids: np.ndarray) -> np.ndarray:
         """Number of the cluster of each of these items as it is now, noise -1."""
@@ -131,13 +166,13 @@ class Clustering:
 
     def vectors_of(self, rows: np.ndarray) -> np.ndarray:
         """Vectors of some of its items, shape ``(m, dim)``; the mean of the others stands for one
-        whose sample, or vector, was deleted.
+        that was deleted, or whose vector was.
 
         Raises:
             DataError: if none of them has a vector any more.
         """
         ids = self.raw.ids[rows].tolist()
-        found, _ = read_embeddings(self.dataset.select(ids), self.config.embeddings)
+        found, _ = read_items(self.items, still_there(self.items, ids))
         places = {key: place for place, key in enumerate(found.ids.tolist())}
         gone = len(found)  # where the mean is
         chosen = [places.get(key, gone) for key in ids]
@@ -174,7 +209,7 @@ class Clustering:
         """Adds items to clusters, as one more edit, and records it; writes no field.
 
         Args:
-            ids: of samples that are not in the run yet, shape ``(m,)``.
+            ids: of items that are not in the run yet, shape ``(m,)``.
             clusters: number of the cluster of each as they are now, noise -1.
             strengths: shape ``(m,)``.
             leaves: fine cluster of each as it came out, noise -1.
@@ -195,7 +230,7 @@ class Clustering:
 
     def values(
         self, rows: np.ndarray, strengths: np.ndarray, known: Embeddings | None = None
-    ) -> writer.FieldValues:
+    ) -> FieldValues:
         """What stands in the fields for some of its items.
 
         Args:
@@ -212,7 +247,7 @@ class Clustering:
             read = self.vectors_of if known is None else known.vectors.__getitem__
             for place, near in zip(lost, _nearest(self, read(rows[lost])), strict=True):
                 nearest[place] = near
-        return writer.FieldValues(
+        return FieldValues(
             edited.raw.ids[rows],
             names_of(labels[rows], edited.names, stem),
             others[rows],
@@ -233,7 +268,7 @@ class Clustering:
         strengths[raw] = changed.results.arrays["strengths"][raw]
         strengths[labels == NOISE] = 0.0
         values = changed.values(different, strengths[different])
-        writer.update_clusters(self.dataset, changed.config, values, progress)
+        writer.update_clusters(self.place, changed.config, self.run_key, values, progress)
 
     def _names(self) -> np.ndarray:
         """Names at both levels, shape ``(2, n)``."""
@@ -319,22 +354,22 @@ def clustering_keys(dataset: fo.Dataset) -> list[str]:
 
 
 def new_clustering(
-    dataset: fo.Dataset,
+    place: ClusterField,
     run_key: str,
     result: ClusteringResult,
     model: ClusterModel,
     algorithm: Clusterer,
     *,
-    field: str,
-    embeddings: str,
     like: Clustering | None,
     seconds: dict[str, float],
 ) -> Clustering:
     """The run of a clustering, not written yet.
 
     Args:
+        place: the items that were clustered, with their vectors, and the cluster field.
         like: an earlier run; clusters that are still the same keep its names.
     """
+    items, dataset = place.items, place.items.dataset
     names, following = tuple(cluster_names(run_key, result.n_clusters)), result.n_clusters
     if like is not None:
         old = dataclasses.replace(like.edited, named=_named(run_key, len(like.config.names)))
@@ -347,13 +382,14 @@ def new_clustering(
     level = FINE if np.array_equal(result.labels, result.coarse) else COARSE
     config = ClusteringRunConfig(
         method=f"uvl/{algorithm.name}",
-        field=field,
-        level_field=writer.level_field(field, level),
+        field=place.path,
+        level_field=place.path_of(place.level(level)),
         level=level,
         parts=LABELS if algorithm.in_one_part else FINE,
         stem=run_key,
-        embeddings=embeddings,
-        space=origin_of(dataset, embeddings).get("space"),
+        embeddings=items.path,
+        patches_field=getattr(items, "patches_field", None),
+        space=origin_of(dataset, items.path).get("space"),
         algorithm=algorithm.name,
         settings=algorithm.to_dict(),
         n_items=len(result),
@@ -383,6 +419,11 @@ def new_clustering(
     made = Clustering(dataset, run_key, config, results)
     config.clusters = _clusters(made.edited)
     return made
+
+
+def _patches_field(config: ClusteringRunConfig) -> str | None:
+    """Whose labels the items are; None for samples and frames, and in records of earlier times."""
+    return getattr(config, "patches_field", None)
 
 
 def _clusters(edited: Edited) -> list[dict[str, Any]]:

@@ -14,8 +14,14 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.core.expressions import ViewExpression
 from fiftyone.core.utils import to_slug
 
-from uvl_plugin.adapter.target import Frames, Patches, Rows, Target, flattened
+from uvl_plugin.adapter.documents import Rows
+from uvl_plugin.adapter.frame_pictures import MOST, make_pictures
+from uvl_plugin.adapter.frames import Frames
+from uvl_plugin.adapter.parts import Patches
+from uvl_plugin.adapter.samples import flattened
+from uvl_plugin.adapter.target import Target
 from uvl_plugin.adapter.vectors import check_name, reload_samples, write_rows
+from uvl_plugin.adapter.views import frames_view
 from uvl_plugin.core.errors import DataError
 from uvl_plugin.core.progress import Progress
 
@@ -174,12 +180,29 @@ class Place:
                 view = view.to_patches(items.patches_field)
             before = f"{items.patches_field}."
         elif isinstance(items, Frames):
-            view = _frames(base.match_frames(condition))
+            view, limits = self._pictured(base.match_frames(condition), order)
+            description += limits
         else:
             view = base.match(condition)
         view = view.sort_by([(f"{before}{name}", direction) for name, direction in order])
         items.dataset.save_view(self.view_name, view, description=description)
         return self.view_name
+
+    def _pictured(
+        self, found: SampleCollection, order: Sequence[tuple[str, int]]
+    ) -> tuple[SampleCollection, str]:
+        """Those frames that have a picture, as the first ones get, and how many there are where
+        not all have: FiftyOne shows others wrongly. All, where no picture can be made."""
+        paths = ["frames.id", *(f"frames.{name}" for name, _ in order)]
+        rows = list(zip(*found.values(paths, unwind=True), strict=True))
+        for place, (_, direction) in reversed(list(enumerate(order, start=1))):
+            rows.sort(key=lambda row: _ranked(row[place]), reverse=direction < 0)
+        pictures = make_pictures(self.items.dataset, [row[0] for row in rows[:MOST]])
+        if not pictures.ids:
+            return frames_view(found), ""
+        n_shown = len(pictures.ids)
+        limits = f" ({n_shown:,} of {len(rows):,} frames)" if n_shown < len(rows) else ""
+        return found.to_frames(sample_frames=False), limits
 
     def _add_field(self, name: str, kind: type[fo.Field], info: dict[str, Any]) -> None:
         if isinstance(self.items, Frames):
@@ -219,13 +242,9 @@ class Place:
         return next((name for name in names if to_slug(name) == slug), None)
 
 
-def _frames(videos: SampleCollection) -> SampleCollection:
-    """The frames of a view of videos. Where each has a picture of its own, the App shows these;
-    else it takes them out of the videos while it shows them."""
-    pictures = videos.has_frame_field("filepath") and videos.count("frames") == videos.count(
-        "frames.filepath"
-    )
-    return videos.to_frames(sample_frames=False if pictures else "dynamic", sparse=True)
+def _ranked(value: Any) -> tuple[bool, Any]:
+    """For sorting as MongoDB does: nothing comes first."""
+    return value is not None, 0 if value is None else value
 
 
 def groups_place(items: Target, field: str, *, distances: bool) -> Place:

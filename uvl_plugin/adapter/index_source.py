@@ -11,8 +11,11 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.core.video import FramesView
 
 from uvl_plugin.adapter import vectors
+from uvl_plugin.adapter.frames import FRAMES, Frames
+from uvl_plugin.adapter.images import Images
+from uvl_plugin.adapter.parts import Patches
 from uvl_plugin.adapter.runs import origin_of
-from uvl_plugin.adapter.target import FRAMES, Frames, Images, Patches, Target
+from uvl_plugin.adapter.target import Target
 from uvl_plugin.core.progress import Progress
 from uvl_plugin.indexing.segment import Page
 

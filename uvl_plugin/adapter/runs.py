@@ -15,7 +15,8 @@ import numpy as np
 from fiftyone.core.collections import SampleCollection
 from fiftyone.core.runs import Run, RunConfig, RunResults
 
-from uvl_plugin.adapter.target import dataset_of
+from uvl_plugin.adapter.fields import delete_field
+from uvl_plugin.adapter.samples import dataset_of
 from uvl_plugin.backbones.base import Backbone
 from uvl_plugin.clustering.assign import ClusterModel
 from uvl_plugin.clustering.prepare import Preparation
@@ -25,7 +26,7 @@ from uvl_plugin.core.packages import versions
 _LISTED_FAILURES = 1000
 
 
-class _FieldRun(Run):
+class FieldRun(Run):
     """A run that wrote fields; deleting it deletes them."""
 
     def get_fields(self, samples: SampleCollection, key: str) -> list[str]:
@@ -35,7 +36,7 @@ class _FieldRun(Run):
         dataset = dataset_of(samples)
         for field in self.get_fields(samples, key):
             if owner_of(dataset, field) == key:
-                dataset.delete_sample_field(field)
+                delete_field(dataset, field)
 
     def rename(self, samples: SampleCollection, key: str, new_key: str) -> None:
         for path in self.get_fields(samples, key):
@@ -63,7 +64,7 @@ class EmbeddingRunConfig(RunConfig):
     """
 
 
-class EmbeddingRun(_FieldRun):
+class EmbeddingRun(FieldRun):
     """Vectors in a field."""
 
 
@@ -72,10 +73,12 @@ class ClusteringRunConfig(RunConfig):
 
     Attributes:
         method: ``"uvl/"`` and the name of the algorithm.
-        field: the cluster field.
+        field: the cluster field: ``cluster``, ``frames.cluster``, ``events.detections.cluster``.
         level_field, level: the field of the other level, and whether it is the ``"fine"`` or the
             ``"coarse"`` one.
-        embeddings: the vector field that was clustered.
+        embeddings: the vector field that was clustered, likewise.
+        patches_field: whose labels the items are; None for samples and frames. Records of earlier
+            times do not have it, and are of samples.
         space: of these vectors, or None where something else made them.
         algorithm, settings: how, seed included.
         n_missing, sizes, names: what came out: clusters are numbered by size, the largest first.
@@ -93,11 +96,16 @@ class ClusteringRunConfig(RunConfig):
     """
 
 
-class ClusteringRun(_FieldRun):
-    """Clusters in two fields, one for each level."""
+class ClusteringRun(FieldRun):
+    """Clusters in two fields, one for each level; of objects and clips, which are labels
+    themselves, also in attributes beside these."""
 
     def get_fields(self, samples: SampleCollection, key: str) -> list[str]:
-        return [self.config.field, self.config.level_field]
+        levels = [self.config.field, self.config.level_field]
+        dataset = dataset_of(samples)
+        known = (path for path in dataset.get_field_schema(flat=True) if path not in levels)
+        beside = (path for path in known if path.startswith(f"{self.config.field}_"))
+        return levels + [path for path in beside if owner_of(dataset, path) == key]
 
 
 class ClusteringRunResults(RunResults):
@@ -129,31 +137,31 @@ class ClusteringRunResults(RunResults):
             "cls": self.cls,
             "metric": self.model.metric,
             "normalize": preparation.normalize,
-            "centroids": _packed(self.model.centroids),
-            "owners": _packed(self.model.owners),
-            "radii": _packed(self.model.radii),
-            "mean": _packed(preparation.mean),
-            "components": _packed(preparation.components),
-            "arrays": {name: _packed(array) for name, array in self.arrays.items()},
+            "centroids": packed(self.model.centroids),
+            "owners": packed(self.model.owners),
+            "radii": packed(self.model.radii),
+            "mean": packed(preparation.mean),
+            "components": packed(preparation.components),
+            "arrays": {name: packed(array) for name, array in self.arrays.items()},
         }
 
     @classmethod
     def _from_dict(cls, d: dict, samples: Any, config: Any, key: str) -> "ClusteringRunResults":
         mean, components = (
-            None if d[name] is None else _unpacked(d[name]) for name in ("mean", "components")
+            None if d[name] is None else unpacked(d[name]) for name in ("mean", "components")
         )
         model = ClusterModel(
             Preparation(d["normalize"], mean, components),
-            _unpacked(d["centroids"]),
-            _unpacked(d["owners"]),
-            _unpacked(d["radii"]),
+            unpacked(d["centroids"]),
+            unpacked(d["owners"]),
+            unpacked(d["radii"]),
             d["metric"],
         )
-        arrays = {name: _unpacked(text) for name, text in d["arrays"].items()}
+        arrays = {name: unpacked(text) for name, text in d["arrays"].items()}
         return cls(samples, config, key, model, arrays)
 
 
-def _packed(array: np.ndarray | None) -> str | None:
+def packed(array: np.ndarray | None) -> str | None:
     if array is None:
         return None
     buffer = io.BytesIO()
@@ -161,7 +169,7 @@ def _packed(array: np.ndarray | None) -> str | None:
     return base64.b64encode(zlib.compress(buffer.getvalue(), 1)).decode()
 
 
-def _unpacked(text: str) -> np.ndarray:
+def unpacked(text: str) -> np.ndarray:
     plain = zlib.decompress(base64.b64decode(text))
     return np.load(io.BytesIO(plain), allow_pickle=False)
 
@@ -209,8 +217,7 @@ def drop_field(dataset: fo.Dataset, field: str) -> None:
     owner = owner_of(dataset, field)
     if owner is not None and dataset.has_run(owner):
         dataset.delete_run(owner)
-    if dataset.get_field(field) is not None:
-        dataset.delete_sample_field(field)
+    delete_field(dataset, field)
 
 
 def check_run_key(dataset: fo.Dataset, run_key: str, *, overwrite: bool) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 from fiftyone.core.runs import Run, RunConfig
 
-from uvl_plugin.adapter.target import Patches, Target
+from uvl_plugin.adapter.parts import Patches
+from uvl_plugin.adapter.target import Target
 
 _PAGE = 10_000  # ids in one request: MongoDB takes 16 MiB
 

@@ -14,8 +14,12 @@ import fiftyone as fo
 import numpy as np
 from fiftyone.core.collections import SampleCollection
 
+from uvl_plugin.adapter.documents import Rows
+from uvl_plugin.adapter.fields import add_field
+from uvl_plugin.adapter.frames import Frames
+from uvl_plugin.adapter.images import Images
 from uvl_plugin.adapter.runs import drop_field, embedding_run_key, origin_of
-from uvl_plugin.adapter.target import Frames, Images, Rows, Target
+from uvl_plugin.adapter.target import Target
 from uvl_plugin.backbones.base import Backbone, backbones
 from uvl_plugin.core.embeddings import Embeddings
 from uvl_plugin.core.errors import DataError
@@ -94,8 +98,7 @@ def pages(
         kept: list[str] = []
         vectors: list[np.ndarray] = []
         for key, value in page:
-            plain = read_stored(value) if isinstance(value, bytes) else value
-            vector = np.asarray(plain, np.float32)
+            vector = as_vector(value)
             if np.isfinite(vector).all():
                 shape = vector.shape if shape is None else shape
                 _check_same(items, vector.shape, shape)
@@ -179,8 +182,6 @@ def check_may_write(dataset: fo.Dataset, path: str, space: str, *, overwrite: bo
             vectors that something else made.
     """
     check_name(path.rpartition(".")[2])
-    if path.startswith("frames.") and dataset.media_type == "video":
-        raise DataError("Frames of videos cannot be embedded yet.", "field")
     existing = dataset.get_field(path)
     if existing is None:
         return
@@ -230,7 +231,7 @@ def opened(target: Target, backbone: Backbone, *, overwrite: bool) -> Iterator[N
             "settings": backbone.to_dict(),
             "space": backbone.space,
         }
-        dataset.add_sample_field(path, fo.VectorField, info={"uvl": origin})
+        add_field(dataset, path, fo.VectorField, info={"uvl": origin})
     try:
         yield
     except BaseException:
@@ -331,6 +332,12 @@ def stored(vector: np.ndarray) -> bytes:
     """
     plain = np.asarray(vector, _STORED)
     return zlib.compress(_header(len(plain)) + plain.tobytes(), 0)
+
+
+def as_vector(value: Any) -> np.ndarray:
+    """What MongoDB holds in a field of vectors, float32."""
+    plain = read_stored(value) if isinstance(value, bytes) else value
+    return np.asarray(plain, np.float32)
 
 
 def read_stored(value: bytes) -> np.ndarray:

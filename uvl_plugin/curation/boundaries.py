@@ -35,8 +35,16 @@ class Boundaries(Settings):
         0.75, ge=0.0, le=600.0, help="Seconds that a shot lasts at least; 2 frames at least."
     )
     contrast: float = setting(
-        0.44, ge=0.0, le=2.0,
+        0.5, ge=0.0, le=2.0,
         help="Least change, as a share of how far apart unlike frames of the video are.",
+    )  # fmt: skip
+    faint: float = setting(
+        0.35, ge=0.0, le=2.0,
+        help="The same, where the frames on both sides are alike: then less is enough.",
+    )  # fmt: skip
+    clean: float = setting(
+        5.0, ge=0.0, le=1000.0,
+        help="They are alike if the change is so many times their spread.",
     )  # fmt: skip
     unrest: float = setting(
         6.0, ge=0.0, le=1000.0,
@@ -80,13 +88,13 @@ def boundaries(
         steady = _without_flashes(unit, _frames(settings.flash, second, 1))
     window = _frames(settings.window, second, 2)
     change = novelty(steady, window)
-    threshold = max(
-        settings.least,
-        settings.contrast * _contrast(steady),
-        settings.unrest * float(np.quantile(change[1:], _QUIET)),
-    )
+    always = max(settings.least, settings.unrest * float(np.quantile(change[1:], _QUIET)))
+    contrast = _contrast(steady)
     gap = _frames(settings.shortest, second, 2)
-    return numbers[_placed(unit, _peaks(change, threshold, gap), window, gap)]
+    peaks = _peaks(change, max(always, min(settings.faint, settings.contrast) * contrast), gap)
+    large = change[peaks] > settings.contrast * contrast
+    clean = change[peaks] > settings.clean * _spreads(steady, peaks, 2 * window)
+    return numbers[_placed(unit, peaks[large | clean], window, gap)]
 
 
 def novelty(vectors: np.ndarray, window: int) -> np.ndarray:
@@ -142,6 +150,16 @@ def _contrast(unit: np.ndarray) -> float:
     t = len(unit)
     some = unit[np.unique(np.linspace(0, t - 1, min(t, _SAMPLE)).round().astype(np.int64))]
     return float(np.quantile(1.0 - some @ some.T, _UNLIKE))
+
+
+def _spreads(unit: np.ndarray, peaks: np.ndarray, reach: int) -> np.ndarray:
+    """The larger one of how far frames before and behind each peak are from their mean."""
+    sides = [(unit[max(0, peak - reach) : peak], unit[peak : peak + reach]) for peak in peaks]
+    spreads = [
+        [1.0 - float((side @ unit_length(side.mean(axis=0)[None])[0]).mean()) for side in both]
+        for both in sides
+    ]
+    return np.array(spreads).reshape(-1, 2).max(axis=1)
 
 
 def _peaks(change: np.ndarray, threshold: float, gap: int) -> np.ndarray:

@@ -6,7 +6,7 @@ whose player seeks to (n - 0.99) / rate. Chromium's moment 0 is that of the file
 first picture begins later.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from threading import Lock
@@ -97,7 +97,7 @@ class Missing:
         raise DataError(self.reason)
 
 
-def frames_of(video: Video, *, hardware: bool = False) -> Iterator[Source]:
+def frames_of(video: Video, *, hardware: bool = False) -> Generator[Source, None, None]:
     """Decodes a video as far as the wanted frames go.
 
     Args:

@@ -9,6 +9,7 @@ import io
 import json
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uvl_plugin.backbones.checkpoint import CARD, checkpoint_path
@@ -26,13 +27,14 @@ class CheckpointWriter:
 
     Args:
         name: of the checkpoint.
+        folder: of its files; None: where backbones are kept.
 
     Raises:
-        UVLError: if its folder cannot be written.
+        UVLError: if the folder cannot be written.
     """
 
-    def __init__(self, name: str):
-        self.folder = checkpoint_path(name)
+    def __init__(self, name: str, folder: Path | None = None):
+        self.folder = folder or checkpoint_path(name)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -1,0 +1,58 @@
+"""The vectors of a video's frames in their order, one video or clip in memory at a time."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from bson import ObjectId
+
+from uvl_plugin.adapter.frames import Frames
+from uvl_plugin.adapter.parts import Clips
+from uvl_plugin.adapter.vectors import as_vector
+from uvl_plugin.pooling.base import FramePath
+
+
+def paths_of_videos(frames: Frames) -> Iterator[FramePath]:
+    """Videos that have frames with a vector, in the order of their ids; of a view of frames only
+    these count."""
+    given = frames.given_numbers
+    for video in sorted(frames.video_ids):
+        path = path_of(frames, video)
+        if path is not None and given is not None:
+            path = _only(path, video, np.isin(path.numbers, given[video]))
+        if path is not None:
+            yield path
+
+
+def paths_of_clips(frames: Frames, clips: Clips) -> Iterator[FramePath]:
+    """Clips that have frames with a vector inside of them, video by video."""
+    path: FramePath | None = None
+    read = ""
+    for video, clip, (first, last) in clips.supports():
+        if video != read:
+            path, read = path_of(frames, video), video
+        if path is None:
+            continue
+        inside = (path.numbers >= first) & (path.numbers <= last)
+        found = _only(path, clip, inside)
+        if found is not None:
+            yield found
+
+
+def path_of(frames: Frames, video: str) -> FramePath | None:
+    """The frames of one video that have a vector; None if none has."""
+    having = {"_sample_id": ObjectId(video), frames.field: {"$type": ["binData", "array"]}}
+    found = frames.collection.find(having, {"frame_number": 1, frames.field: 1, "_id": 0})
+    numbers: list[int] = []
+    vectors: list[np.ndarray] = []
+    for document in found.sort([("_sample_id", 1), ("frame_number", 1)]):
+        vector = as_vector(document[frames.field])
+        if np.isfinite(vector).all():
+            numbers.append(document["frame_number"])
+            vectors.append(vector)
+    return FramePath(video, np.array(numbers), np.stack(vectors)) if numbers else None
+
+
+def _only(path: FramePath, key: str, chosen: np.ndarray) -> FramePath | None:
+    if not chosen.any():
+        return None
+    return FramePath(key, path.numbers[chosen], path.vectors[chosen])
