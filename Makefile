@@ -6,13 +6,16 @@ BIN := .venv/bin
 SETUP := requirements.txt pyproject.toml scripts/setup_env.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo doctor test test-lowest lint benchmark screenshots clean
+.PHONY: help demo demo-video doctor test test-lowest lint benchmark screenshots clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s%s\n", $$1, $$2}'
 
 demo: .venv/.ready  ## explore 1,797 digits and open the App; APP=0 stops after the report
 	@$(BIN)/uvl demo $(if $(filter 0,$(APP)),--no-app)
+
+demo-video: .venv/.ready  ## make clips, find their scenes, open the App; APP=0 stops after the report
+	@$(BIN)/uvl demo-video $(if $(filter 0,$(APP)),--no-app)
 
 doctor: .venv/.ready  ## what this computer has and lacks, and how to mend it
 	@$(BIN)/uvl doctor

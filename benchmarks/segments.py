@@ -16,13 +16,12 @@ from tests.montages import KINDS, agreement, matched, montage
 from uvl_plugin.backbones.base import AnyEncoder, Backbone
 from uvl_plugin.backbones.open_clip import OpenCLIP
 from uvl_plugin.backbones.timm import Timm
-from uvl_plugin.backbones.torchvision import TorchVision
 from uvl_plugin.curation.boundaries import Boundaries, boundaries
 from uvl_plugin.curation.scenes import Scenes, scenes
 from uvl_plugin.engine.threads import library_threads
 
 _FIRST = 100  # seed; the defaults were chosen on those below
-_MONTAGES = 20
+_MONTAGES = 10
 _RATE = 15.0
 _STEPS = (1, 3, 7)  # every frame, 5 a second, 2 a second
 _BATCH = 32
@@ -103,13 +102,9 @@ def segments(setting: Setting) -> Section:
 def _backbones() -> Iterator[tuple[str, Backbone]]:
     weights = photos.real_data() / "weights"
     yield "MobileNetV2", Timm(
-        model="mobilenetv2_100", options='{"pad_type": "same"}', input_size=128,
+        model="mobilenetv2_100", options='{"pad_type": "same"}',
         weights=str(weights / "timm/mobilenetv2_100_imagenet.safetensors"), mean=_HALF,
         std=_HALF,
-    )  # fmt: skip
-    yield "SqueezeNet", TorchVision(
-        model="squeezenet1_1", input_size=128,
-        weights=str(weights / "torchvision/squeezenet1_1_imagenet.pth"),
     )  # fmt: skip
     yield "small CLIP", OpenCLIP(model=str(weights / "open_clip/uvl-mnv2-minitext"))
 

@@ -12,11 +12,16 @@ from .explore_dataset import ExploreDataset
 from .find_copies import FindCopies
 from .find_duplicates import FindDuplicates
 from .find_outliers import FindOutliers
+from .find_similar_frames import FindSimilarFrames
 from .index_similarity import IndexSimilarity
+from .pool_videos import PoolVideos
 from .score_items import ScoreItems
 from .score_uniqueness import ScoreUniqueness
+from .segment_videos import SegmentVideos
+from .show_frames import ShowFrames
 from .stop_job import StopJob
 from .train_backbone import TrainBackbone
+from .train_encoder import TrainEncoder
 from .training_panel import TrainingPanel
 from .update_dataset import UpdateDataset
 
@@ -25,6 +30,9 @@ OPERATORS = (
     ComputeClusters,
     ExploreDataset,
     TrainBackbone,
+    TrainEncoder,
+    PoolVideos,
+    SegmentVideos,
     AssignSamples,
     EditClusters,
     EvaluateClusters,
@@ -32,6 +40,8 @@ OPERATORS = (
     ScoreItems,
     CompareRuns,
     IndexSimilarity,
+    FindSimilarFrames,
+    ShowFrames,
     FindDuplicates,
     FindCopies,
     FindOutliers,

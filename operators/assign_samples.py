@@ -7,7 +7,7 @@ from fiftyone.operators import types
 import uvl_plugin as uvl
 from uvl_plugin.editing import check_assign
 
-from ._clusters import choose_run, chosen_run
+from ._clusters import choose_run, chosen_run, noun_of_run, shown_field
 from ._forms import mark
 from ._jobs import JobOperator, run_job, show_message
 
@@ -46,16 +46,16 @@ class AssignSamples(JobOperator):
         )
 
     def _show(self, ctx, result):
-        field = ctx.dataset.get_run_info(chosen_run(ctx)).config.field
+        field, noun = shown_field(ctx, chosen_run(ctx)), noun_of_run(ctx, chosen_run(ctx))
         severity = "warning" if result.drift is not None and result.drift.recluster else "success"
         yield ctx.ops.reload_dataset()
         yield ctx.ops.set_active_fields([field])
-        yield show_message(ctx, severity, assigned_message(result))
+        yield show_message(ctx, severity, assigned_message(result, noun))
 
 
-def assigned_message(result):
+def assigned_message(result, noun="samples"):
     """Sentences for a person."""
-    said = f"{len(result.clusters)} new samples assigned"
+    said = f"{len(result.clusters)} new {noun} assigned"
     if result.n_known:
         said += f"; {result.n_known} were in the run already"
     if result.n_missing:

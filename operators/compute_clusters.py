@@ -7,35 +7,34 @@ from fiftyone.operators import types
 import uvl_plugin as uvl
 from uvl_plugin import api
 from uvl_plugin.adapter.clusterings import clustering_keys
-from uvl_plugin.adapter.vectors import vector_fields
+from uvl_plugin.adapter.frames import FRAMES
 from uvl_plugin.clustering.base import clusterers
 
+from ._clusters import shown_field, unit_of_run
 from ._forms import choose, chosen, free_name, mark
 from ._jobs import JobOperator, run_job, show_message
+from ._vectors import choose_vectors, chosen_vectors
 
 _DEFAULT = "auto"
 _NOBODY = "(no earlier run)"
+_FIELD = (
+    "Empty: the name of the run. Of objects and clips an attribute of their labels, of frames "
+    f"'{FRAMES}' and a name."
+)
 
 
 class ComputeClusters(JobOperator):
     about: ClassVar = {
         "name": "compute_clusters",
         "label": "Compute clusters",
-        "description": "Group images whose vectors are close to each other",
+        "description": "Group images, objects, frames or videos whose vectors are close to each other",
         "icon": "workspaces",
     }
 
     def resolve_input(self, ctx):
         samples = ctx.target_view(require_flat=True)
         inputs = types.Object()
-        fields = vector_fields(ctx.dataset)
-        inputs.enum(
-            "embeddings",
-            fields,
-            default=fields[-1] if fields else None,
-            label="Embeddings",
-            description="The vectors to cluster.",
-        )
+        choose_vectors(inputs, ctx)
         choose(inputs, ctx, clusterers, "algorithm", _DEFAULT)
         inputs.str(
             "run_key",
@@ -43,7 +42,7 @@ class ComputeClusters(JobOperator):
             label="Name of this run",
             description="Stands before the number of each cluster.",
         )
-        inputs.str("field", label="Field", description="Empty: the name of the run.")
+        inputs.str("field", label="Field", description=_FIELD)
         earlier = clustering_keys(ctx.dataset)
         if earlier:
             inputs.enum(
@@ -72,7 +71,7 @@ class ComputeClusters(JobOperator):
             ctx,
             self.about["label"],
             lambda progress: uvl.cluster(samples, **arguments, progress=progress),
-            show=lambda result: self._show(ctx, result, arguments["field"]),
+            show=lambda result: self._show(ctx, result, arguments["run_key"]),
             summary=lambda result: {
                 "field": arguments["field"],
                 "clusters": result.n_clusters,
@@ -82,33 +81,36 @@ class ComputeClusters(JobOperator):
         )
 
     def _arguments(self, ctx):
-        run_key = ctx.params.get("run_key") or _free_key(ctx)
-        fields = vector_fields(ctx.dataset)
+        run_key, vectors = ctx.params.get("run_key") or _free_key(ctx), chosen_vectors(ctx)
+        before = FRAMES if vectors["embeddings"].startswith(FRAMES) else ""
         return {
             "algorithm": chosen(ctx, clusterers, "algorithm", _DEFAULT),
-            "embeddings": ctx.params.get("embeddings") or (fields[-1] if fields else ""),
+            **vectors,
             "run_key": run_key,
-            "field": ctx.params.get("field") or run_key,
+            "field": ctx.params.get("field") or f"{before}{run_key}",
             "like": None if ctx.params.get("like") in (None, "", _NOBODY) else ctx.params["like"],
             "overwrite": ctx.params.get("overwrite", False),
         }
 
-    def _show(self, ctx, result, field):
+    def _show(self, ctx, result, run_key):
+        field, unit = shown_field(ctx, run_key), unit_of_run(ctx, run_key)
         yield ctx.ops.reload_dataset()
         yield ctx.ops.set_active_fields([field])
-        yield show_message(ctx, "success", clustered_message(result, field))
+        yield show_message(ctx, "success", clustered_message(result, field, unit))
 
 
-def clustered_message(result, field):
+def clustered_message(result, field, unit="images"):
     """Sentence for a person."""
-    said = f"{len(result)} images in {result.n_clusters} clusters"
+    said = f"{len(result)} {unit} in {result.n_clusters} clusters"
     if result.n_noise:
         said += f", {result.n_noise} of them in none (noise)"
     if result.n_missing:
         said += f"; {result.n_missing} have no vector and so no cluster"
     why = f" {result.report['sentence']}" if "sentence" in result.report else ""
-    return f"{said}.{why} Open '{field}' under LABELS in the sidebar to filter them."
+    group = "FRAME LABELS" if unit == "frames" else "LABELS"
+    return f"{said}.{why} Open '{field}' under {group} in the sidebar to filter them."
 
 
 def _free_key(ctx):
-    return free_name("clusters", [*ctx.dataset.list_runs(), *ctx.dataset.get_field_schema()])
+    fields = [*ctx.dataset.get_field_schema(), *(ctx.dataset.get_frame_field_schema() or ())]
+    return free_name("clusters", [*ctx.dataset.list_runs(), *fields])

@@ -1,4 +1,4 @@
-"""Operator: images, or objects in them, to vectors in a field."""
+"""Operator: images, objects in them, or frames of videos, to vectors in a field."""
 
 from typing import ClassVar
 
@@ -7,12 +7,16 @@ from fiftyone.operators import types
 import uvl_plugin as uvl
 from uvl_plugin import api
 from uvl_plugin.adapter.failures import FAILED_TAG
-from uvl_plugin.adapter.target import image_slices, patch_fields
+from uvl_plugin.adapter.frames import FRAMES
+from uvl_plugin.adapter.parts import patch_fields
+from uvl_plugin.adapter.samples import image_slices
 from uvl_plugin.backbones.presets import DEFAULT
 from uvl_plugin.engine.settings import Engine
 
 from ._forms import add_settings, choose_backbone, chosen_backbone, free_name, mark, settings_of
+from ._frames import choose_frames, chosen_frames
 from ._jobs import JobOperator, run_job, show_message
+from ._vectors import holds_videos
 
 _WHOLE = "whole images"
 _ALL_SLICES = "all image slices"
@@ -22,7 +26,7 @@ class ComputeEmbeddings(JobOperator):
     about: ClassVar = {
         "name": "compute_embeddings",
         "label": "Compute embeddings",
-        "description": "Turn every image or object into a vector with a deep network",
+        "description": "Turn every image, object or video frame into a vector with a deep network",
         "icon": "scatter_plot",
     }
 
@@ -30,7 +34,10 @@ class ComputeEmbeddings(JobOperator):
         samples = ctx.target_view()
         inputs = types.Object()
         choose_backbone(inputs, ctx, DEFAULT)
-        add_target(inputs, ctx, "What to embed")
+        if holds_videos(ctx.dataset):
+            choose_frames(inputs, ctx, samples)
+        else:
+            add_target(inputs, ctx, "What to embed")
         inputs.str(
             "field",
             default=_free_field(ctx),
@@ -68,7 +75,7 @@ class ComputeEmbeddings(JobOperator):
         return {
             "backbone": chosen_backbone(ctx, DEFAULT),
             "field": ctx.params.get("field") or _free_field(ctx),
-            **target_arguments(ctx),
+            **(chosen_frames(ctx) if holds_videos(ctx.dataset) else target_arguments(ctx)),
             "overwrite": ctx.params.get("overwrite", False),
         }
 
@@ -105,19 +112,31 @@ def target_arguments(ctx):
 
 
 def _free_field(ctx):
+    if holds_videos(ctx.dataset):
+        return FRAMES + free_name("embedding", ctx.dataset.get_frame_field_schema())
     return free_name("embedding", ctx.dataset.get_field_schema())
 
 
 def embedded_message(result):
     """Severity and sentence for a person."""
-    said = f"{result.n_embedded} {result.unit} embedded into '{result.field}'"
+    said = f"{result.n_embedded:,} {result.unit} embedded into '{result.field}'"
     if result.n_present:
-        said += f", {result.n_present} had their vector already"
+        said += f", {result.n_present:,} had their vector already"
     if not result.failures:
         return "success", f"{said}."
     listed = "; ".join(list(result.failures.values())[:3])
     more = len(result.failures) - 3
     return "warning", (
-        f"{said}; {len(result.failures)} could not be embedded and carry the tag "
+        f"{said}; {_not_embedded(result)} the tag "
         f"'{FAILED_TAG}': {listed}" + (f"; and {more} more in the run record." if more > 0 else ".")
     )
+
+
+def _not_embedded(result):
+    """How many failed. Frames have no tags in FiftyOne, so the videos carry them."""
+    if result.unit != "frames":
+        return f"{len(result.failures):,} could not be embedded and carry"
+    n_videos = len({key.partition(":")[0] for key in result.failures})
+    if n_videos == 1:
+        return "1 video could not be read, or not all of it, and carries"
+    return f"{n_videos:,} videos could not be read, or not all of them, and carry"

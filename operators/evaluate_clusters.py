@@ -7,10 +7,13 @@ from fiftyone.operators import types
 
 import uvl_plugin as uvl
 from uvl_plugin.adapter.clusterings import clustering_keys
+from uvl_plugin.adapter.frames import FRAMES
 from uvl_plugin.insight import check_evaluate
 
+from ._clusters import patches_field_of
 from ._forms import mark
 from ._jobs import JobOperator, run_job, show_message
+from ._vectors import unit_of
 from .evaluation_panel import PANEL
 
 _NO_LABELS = "(no labels)"
@@ -27,14 +30,14 @@ class EvaluateClusters(JobOperator):
     def resolve_input(self, ctx):
         samples = ctx.target_view(require_flat=True)
         inputs = types.Object()
-        fields = _cluster_fields(ctx)
+        fields = list(_cluster_fields(ctx.dataset))
         inputs.enum(
             "clusters", fields, default=fields[0] if fields else None, required=True,
             label="Cluster field",
         )  # fmt: skip
         inputs.enum(
             "ground_truth",
-            [_NO_LABELS, *_label_fields(ctx)],
+            [_NO_LABELS, *_label_fields(ctx.dataset, **_clusters(ctx))],
             default=_NO_LABELS,
             label="Labels to compare with",
             description="Labels that the clustering has not seen.",
@@ -54,7 +57,10 @@ class EvaluateClusters(JobOperator):
         inputs.str("path", label="JSON file", description="To write as well; on the server.")
         try:
             arguments = self._arguments(ctx)
-            check_evaluate(samples, arguments["clusters"], arguments["ground_truth"])
+            check_evaluate(
+                samples, arguments["clusters"], arguments["ground_truth"],
+                patches_field=arguments["patches_field"],
+            )  # fmt: skip
         except uvl.UVLError as error:
             mark(inputs, error, "clusters")
         return types.Property(inputs, view=types.View(label=self.about["label"]))
@@ -65,33 +71,34 @@ class EvaluateClusters(JobOperator):
             ctx,
             self.about["label"],
             lambda progress: uvl.evaluate(samples, **arguments, progress=progress),
-            show=lambda result: self._show(ctx, result),
+            show=lambda result: self._show(ctx, result, arguments),
             summary=lambda result: result.to_dict(),
         )
 
     def _arguments(self, ctx):
-        fields = _cluster_fields(ctx)
         truth = ctx.params.get("ground_truth") or _NO_LABELS
         return {
-            "clusters": ctx.params.get("clusters") or (fields[0] if fields else ""),
+            **_clusters(ctx),
             "ground_truth": None if truth == _NO_LABELS else truth,
             "stability": ctx.params.get("stability", False),
             "many_to_one": ctx.params.get("many_to_one", False),
             "path": ctx.params.get("path") or None,
         }
 
-    def _show(self, ctx, result):
+    def _show(self, ctx, result, arguments):
+        unit = unit_of(ctx.dataset, arguments["clusters"], arguments["patches_field"])
         yield ctx.ops.reload_dataset()
         yield ctx.ops.open_panel(PANEL, is_active=True, layout="horizontal")
-        yield show_message(ctx, "success", evaluated_message(result))
+        yield show_message(ctx, "success", evaluated_message(result, unit))
 
 
-def evaluated_message(result):
+def evaluated_message(result, unit="images"):
     """Sentences for a person."""
-    said = f"{result.n_items} samples in {result.n_clusters} clusters, {result.n_noise} in none."
+    noun = "samples" if unit == "images" else unit
+    said = f"{result.n_items} {noun} in {result.n_clusters} clusters, {result.n_noise} in none."
     if result.agreement is not None:
         said += (
-            f" Accuracy {result.agreement.accuracy:.3f}, on held-out samples "
+            f" Accuracy {result.agreement.accuracy:.3f}, on held-out {noun} "
             f"{result.held_out.one_to_one:.3f}; NMI {result.agreement.nmi:.3f}."
         )
     if result.separation is not None:
@@ -99,18 +106,47 @@ def evaluated_message(result):
     return f"{said} The panel Evaluation shows all of it."
 
 
-def _cluster_fields(ctx):
-    """Fields of runs, the newest first, then other fields of one label."""
-    runs = [ctx.dataset.get_run_info(key).config for key in clustering_keys(ctx.dataset)]
-    own = [path for config in runs[::-1] for path in (config.field, config.level_field)]
-    return [*own, *(path for path in _classifications(ctx) if path not in own)]
+def _clusters(ctx):
+    """The chosen cluster field, as the verb takes it."""
+    fields = _cluster_fields(ctx.dataset)
+    path = ctx.params.get("clusters") or next(iter(fields), "")
+    return fields.get(path, {"clusters": path, "patches_field": None})
 
 
-def _classifications(ctx):
-    schema = ctx.dataset.get_field_schema(ftype=fo.EmbeddedDocumentField)
-    return [path for path, field in schema.items() if field.document_type is fo.Classification]
+def _cluster_fields(dataset):
+    """What the verb takes, by path: fields of runs, the newest first, then others of one label."""
+    found = {}
+    for key in reversed(clustering_keys(dataset)):
+        config = dataset.get_run_info(key).config
+        patches_field = patches_field_of(config)
+        for path in (config.field, config.level_field):
+            name = path if patches_field is None else path.rpartition(".")[2]
+            found[path] = {"clusters": name, "patches_field": patches_field}
+    for path in _classifications(dataset):
+        found.setdefault(path, {"clusters": path, "patches_field": None})
+    return found
 
 
-def _label_fields(ctx):
-    texts = ctx.dataset.get_field_schema(ftype=fo.StringField)
-    return [*_classifications(ctx), *(path for path in texts if path != "filepath")]
+def _classifications(dataset):
+    kind = {"ftype": fo.EmbeddedDocumentField}
+    schema = dataset.get_field_schema(**kind)
+    of_frames = dataset.get_frame_field_schema(**kind) or {}
+    every = {**schema, **{f"{FRAMES}{name}": field for name, field in of_frames.items()}}
+    return [path for path, field in every.items() if field.document_type is fo.Classification]
+
+
+def _label_fields(dataset, clusters, patches_field):
+    """Names of the fields of the same items that hold one label or a text."""
+    if patches_field is not None:
+        texts = dataset.get_field_schema(ftype=fo.StringField, flat=True)
+        return [path.rpartition(".")[2] for path in texts if path.startswith(f"{patches_field}.")]
+    if clusters.startswith(FRAMES):
+        texts = dataset.get_frame_field_schema(ftype=fo.StringField)
+        texts = [f"{FRAMES}{name}" for name in texts if name != "filepath"]
+    else:
+        texts = [
+            name for name in dataset.get_field_schema(ftype=fo.StringField) if name != "filepath"
+        ]
+    of_frames = clusters.startswith(FRAMES)
+    labels = [path for path in _classifications(dataset) if path.startswith(FRAMES) == of_frames]
+    return [*labels, *texts]

@@ -4,7 +4,10 @@ import fiftyone.operators as foo
 from fiftyone import ViewField as F
 from fiftyone.operators import types
 
-from uvl_plugin.adapter.clusterings import clustering_keys
+from uvl_plugin.adapter.clusterings import clustering_keys, open_clustering
+from uvl_plugin.adapter.frames import FRAMES, Frames
+
+from ._clusters import matching_view, members_view, noun_of_run
 
 PANEL = "uvl_evaluation"
 _CLASSES = {
@@ -66,17 +69,17 @@ class EvaluationPanel(foo.Panel):
     def show_cell(self, ctx):
         """Shows the samples of one cell of the heat map in the grid."""
         config, found = _config(ctx), _evaluation(ctx)
-        view = ctx.dataset.match(F(f"{config.field}.label") == _full(config, ctx.params.get("y")))
+        place = open_clustering(ctx.dataset, _run_key(ctx)).place
+        members = F(place.attribute("label")) == _full(config, ctx.params.get("y"))
         truth = found["ground_truth"]
         if truth is not None:
-            labelled = ctx.dataset.get_field(truth).document_type if _is_label(ctx, truth) else None
-            view = view.match(F(f"{truth}.label" if labelled else truth) == ctx.params.get("x"))
-        ctx.ops.set_view(view)
+            members &= F(_text_of(ctx, place.items, truth)) == ctx.params.get("x")
+        ctx.ops.set_view(matching_view(ctx, _run_key(ctx), members))
 
     def show_suspects(self, ctx):
         """Shows the samples whose label may be wrong, the worst first."""
         ids = [suspect["id"] for suspect in _evaluation(ctx)["suspects"]]
-        ctx.ops.set_view(ctx.dataset.select(ids, ordered=True))
+        ctx.ops.set_view(members_view(ctx, _run_key(ctx), ids))
 
     def render(self, ctx):
         panel = types.Object()
@@ -91,11 +94,11 @@ class EvaluationPanel(foo.Panel):
             panel.enum(
                 "run_key", keys, default=_run_key(ctx), label="Clustering", on_change=self.choose
             )
-            self._add_figures(panel, _evaluation(ctx))
+            self._add_figures(panel, _evaluation(ctx), noun_of_run(ctx, _run_key(ctx)))
         return types.Property(panel, view=types.GridView(orientation="vertical", gap=2, pad=2))
 
-    def _add_figures(self, panel, found):
-        panel.md(_said(found), name="said")
+    def _add_figures(self, panel, found, noun):
+        panel.md(_said(found, noun), name="said")
         for number, note in enumerate(found["notes"]):
             panel.view(f"note_{number}", types.AlertView(severity="info", label=note))
         if found["heat_map"]:
@@ -132,8 +135,11 @@ def _evaluation(ctx):
     return _config(ctx).evaluation if _run_key(ctx) else None
 
 
-def _is_label(ctx, path):
-    return hasattr(ctx.dataset.get_field(path), "document_type")
+def _text_of(ctx, items, field):
+    """The path of a field's text in its item."""
+    name = field.removeprefix(FRAMES) if isinstance(items, Frames) else field
+    labelled = hasattr(ctx.dataset.get_field(items.with_field(name).path), "document_type")
+    return f"{name}.label" if labelled else name
 
 
 def _full(config, row):
@@ -157,14 +163,14 @@ def _rows(rows, columns):
     return [{key: _cell(row[key]) for key in columns} for row in rows[:_MOST]]
 
 
-def _said(found):
+def _said(found, noun):
     agreement, held_out = found["agreement"], found["held_out"]
-    counted = f"{found['n_items']:,} samples in {found['n_clusters']} clusters"
+    counted = f"{found['n_items']:,} {noun} in {found['n_clusters']} clusters"
     lines = [f"**{counted}**, {found['n_noise']:,} in none."]
     if agreement:
         lines.append(
             f"Against **{found['ground_truth']}** ({agreement['n_classes']} classes): accuracy "
-            f"**{agreement['accuracy']:.3f}**, on held-out samples "
+            f"**{agreement['accuracy']:.3f}**, on held-out {noun} "
             f"**{_cell(held_out['one_to_one'])}** (each cluster one class), "
             f"{_cell(held_out['many_to_one'])} (several clusters may share one); NMI "
             f"{agreement['nmi']:.3f}, AMI {agreement['ami']:.3f}, ARI {agreement['ari']:.3f}, purity "

@@ -11,7 +11,7 @@ class FindDuplicates(GroupsOperator):
     about: ClassVar = {
         "name": "find_duplicates",
         "label": "Find near-duplicates",
-        "description": "Groups of images, objects or frames that look nearly the same",
+        "description": "Groups of images, objects, frames or videos that look nearly the same",
         "icon": "content_copy",
     }
     verb, check = find_duplicates, check_find_duplicates

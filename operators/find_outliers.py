@@ -11,7 +11,7 @@ class FindOutliers(CleaningOperator):
     about: ClassVar = {
         "name": "find_outliers",
         "label": "Find outliers",
-        "description": "Images, objects or frames unlike anything near them",
+        "description": "Images, objects, frames or videos unlike anything near them",
         "icon": "report",
     }
     verb, check = find_outliers, check_find_outliers

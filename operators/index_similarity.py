@@ -24,7 +24,9 @@ _USE = {
         "Show the objects with the button 'Patches' over the grid, select some, and use the "
         "magnifying glass."
     ),
-    "frames": "Frames are sorted in Python: dataset.to_frames(...).sort_by_similarity(...).",
+    "frames": "Use the operator Find similar frames.",
+    "videos": "Select videos and use the magnifying glass over the grid.",
+    "clips": "Clips are sorted in Python: dataset.to_clips(...).sort_by_similarity(...).",
 }
 
 
@@ -32,7 +34,7 @@ class IndexSimilarity(JobOperator):
     about: ClassVar = {
         "name": "index_similarity",
         "label": "Index similarity",
-        "description": "Sorts by similarity: to images, objects or frames, and by text",
+        "description": "Sorts by similarity: to images, objects, frames or videos, and by text",
         "icon": "image_search",
     }
 

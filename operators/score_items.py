@@ -8,7 +8,7 @@ import uvl_plugin as uvl
 from uvl_plugin.clustering.scores import SCORES
 from uvl_plugin.insight import STABILITY, check_score
 
-from ._clusters import choose_run, chosen_run
+from ._clusters import choose_run, chosen_run, noun_of_run, shown_field
 from ._forms import mark
 from ._jobs import JobOperator, run_job, show_message
 
@@ -19,7 +19,7 @@ class ScoreItems(JobOperator):
     about: ClassVar = {
         "name": "score_items",
         "label": "Score cluster members",
-        "description": "Margin, distance, silhouette, outlier score and stability of each sample",
+        "description": "Margin, distance, silhouette, outlier score and stability of each item",
         "icon": "speed",
     }
 
@@ -48,9 +48,9 @@ class ScoreItems(JobOperator):
         )
 
     def _show(self, ctx, result):
-        field = ctx.dataset.get_run_info(chosen_run(ctx)).config.field
+        field, noun = shown_field(ctx, chosen_run(ctx)), noun_of_run(ctx, chosen_run(ctx))
         n_items = max(map(len, result.values()), default=0)
-        said = f"{n_items} samples got {', '.join(result)}: see '{field}' in the sidebar."
+        said = f"{n_items} {noun} got {', '.join(result)}: see '{field}' in the sidebar."
         yield ctx.ops.reload_dataset()
         yield show_message(ctx, "success", said)
 

@@ -11,7 +11,7 @@ class ScoreUniqueness(CleaningOperator):
     about: ClassVar = {
         "name": "score_uniqueness",
         "label": "Score uniqueness",
-        "description": "How unlike all others each image, object or frame is",
+        "description": "How unlike all others each image, object, frame or video is",
         "icon": "fingerprint",
     }
     verb, check = score_uniqueness, check_score_uniqueness
@@ -26,8 +26,8 @@ class ScoreUniqueness(CleaningOperator):
         }
 
     def view_of(self, ctx, samples, result):
-        """Shows the images, the most unlike ones first."""
-        if result.unit != "images":
+        """Shows the images or videos, the most unlike ones first."""
+        if result.unit not in ("images", "videos"):
             return None
         samples.reload()
         return ctx.ops.set_view(samples.exists(result.field).sort_by(result.field, reverse=True))

@@ -33,6 +33,7 @@ def start() -> Path:
         "UVL_CHECKPOINTS": str(folder / "checkpoints"),
         "UVL_CACHE": str(folder / "cache"),
         "UVL_INDEXES": str(folder / "indexes"),
+        "UVL_FRAMES": str(folder / "frames"),
         "FIFTYONE_BRAIN_CONFIG_PATH": str(folder / "brain_config.json"),
     }
     stack = contextlib.ExitStack()

@@ -101,9 +101,11 @@ def pool(
                 if made is None or overwrite
                 else pooling.restore(made.arrays)
             )
-        with watch.stage("pool"), pooled.opened(sequences, pooling, pooler, overwrite=overwrite):
-            _pool_items(sequences, todo, pooler, result, part(report, 0.5, 1.0))
+        with pooled.opened(sequences, pooling, pooler, overwrite=overwrite):
+            with watch.stage("pool"):
+                _pool_items(sequences, todo, pooler, result, part(report, 0.5, 1.0))
             pooled.record(sequences, pooling, pooler, dataclasses.asdict(result))
+        report(1.0, "pooled")
     return result
 
 

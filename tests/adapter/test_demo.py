@@ -15,7 +15,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tests.private_database import REPOSITORY
-from uvl_plugin.adapter import demo
+from uvl_plugin.adapter import demo, demo_session
 from uvl_plugin.adapter.mongod import private_mongod
 from uvl_plugin.core.errors import SettingsError
 
@@ -177,9 +177,9 @@ def test_the_first_free_port_is_taken():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert port < demo._free_port(port) < port + 100
+        assert port < demo_session.free_port(port) < port + 100
 
 
 def test_no_free_port_is_told():
     with pytest.raises(SettingsError, match="No port from 65536 on is free"):
-        demo._free_port(65536)
+        demo_session.free_port(65536)

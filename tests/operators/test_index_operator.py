@@ -85,7 +85,7 @@ def test_an_index_is_made_and_its_use_is_told(embedded, path, counted, use):
 def test_an_index_of_frames_says_how_frames_are_sorted(videos):
     text = said(messages(started("index_similarity", videos, {})))[1]
     assert text.startswith("'similarity' holds 8 frames")
-    assert text.endswith("in Python: dataset.to_frames(...).sort_by_similarity(...).")
+    assert text.endswith("Use the operator Find similar frames.")
     videos.reload()
     frames = videos.to_frames(sample_frames="dynamic", sparse=True)
     asked = frames.last().id

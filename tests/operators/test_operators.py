@@ -21,7 +21,22 @@ JOBS = {
     "index_similarity", "find_duplicates", "find_copies", "find_outliers", "score_uniqueness",
     "update_dataset",
 }  # fmt: skip
-NAMES = {*JOBS, "edit_clusters", "compare_runs", "stop_job", "uvl_training", "uvl_evaluation"}
+VIDEO_JOBS = {
+    "train_encoder",
+    "pool_videos",
+    "segment_videos",
+    "find_similar_frames",
+    "show_frames",
+}
+NAMES = {
+    *JOBS,
+    *VIDEO_JOBS,
+    "edit_clusters",
+    "compare_runs",
+    "stop_job",
+    "uvl_training",
+    "uvl_evaluation",
+}
 
 
 def operator(name):
@@ -184,7 +199,7 @@ def test_an_empty_dataset_is_said_in_the_form(make_dataset):
 
 def test_clusters_need_vectors(digits):
     inputs = form("compute_clusters", digits)
-    assert "Embed the samples first" in inputs["embeddings"].error_message
+    assert "There are no vectors yet" in inputs["embeddings"].error_message
 
 
 def test_explore_writes_everything(digits):

@@ -17,7 +17,7 @@ from fiftyone.core.utils import to_slug
 from uvl_plugin.adapter.documents import Rows
 from uvl_plugin.adapter.frame_pictures import MOST, make_pictures
 from uvl_plugin.adapter.frames import Frames
-from uvl_plugin.adapter.parts import Patches
+from uvl_plugin.adapter.parts import Clips, Patches
 from uvl_plugin.adapter.samples import flattened
 from uvl_plugin.adapter.target import Target
 from uvl_plugin.adapter.vectors import check_name, reload_samples, write_rows
@@ -177,7 +177,8 @@ class Place:
         if isinstance(items, Patches):
             view = base.filter_labels(items.patches_field, condition)
             if not self._single:  # FiftyOne makes patches of lists of objects only
-                view = view.to_patches(items.patches_field)
+                make = view.to_clips if isinstance(items, Clips) else view.to_patches
+                view = make(items.patches_field)
             before = f"{items.patches_field}."
         elif isinstance(items, Frames):
             view, limits = self._pictured(base.match_frames(condition), order)

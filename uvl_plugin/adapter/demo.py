@@ -1,21 +1,12 @@
 """The demo: a network learns from 1,797 handwritten digits without their labels; its clusters are
 shown in the App, with a database of their own."""
 
-import atexit
-import contextlib
-import io
 import os
-import signal
-import socket
-import subprocess
-import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uvl_plugin.adapter.mongod import FolderInUseError, private_mongod
-from uvl_plugin.core.errors import SettingsError, UVLError
+from uvl_plugin.adapter import demo_session
 
 if TYPE_CHECKING:
     import fiftyone as fo
@@ -29,13 +20,6 @@ PIXELS = "pixels"  # clustered for comparison
 CHECKPOINT = "uvl-digits"
 _WHITE = 16  # brightest value of scikit-learn's digits
 _DONE = "uvl_demo"  # in dataset.info, when everything is complete: seconds by stage, evidence
-_ADDRESS = "127.0.0.1"
-_FIFTYONE = {  # read when FiftyOne is imported
-    "FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS": "true",  # lets the App schedule jobs
-    "FIFTYONE_DATABASE_VALIDATION": "false",  # or it warns of the age of a mongod of our own
-    "FIFTYONE_SHOW_PROGRESS_BARS": "false",
-    "FIFTYONE_LOGGING_LEVEL": "WARNING",
-}
 _HELP = """
 The App is at http://{address}:{port} - in it:
   - on the left, under LABELS, the arrow of {clusters} lists the clusters: tick one to see it;
@@ -45,10 +29,6 @@ The App is at http://{address}:{port} - in it:
   - the + beside 'Samples' also opens the Training panel: how the network learnt
   - press ` and type 'Train a backbone' or 'Explore this dataset' for your own; Schedule works too
 Ctrl-C ends the demo; started again, it has everything that you made in it."""
-
-
-class DemoError(UVLError):
-    """The demo cannot run."""
 
 
 def demo(folder: str | os.PathLike, *, app: bool, port: int) -> None:
@@ -68,46 +48,21 @@ def demo(folder: str | os.PathLike, *, app: bool, port: int) -> None:
     """
     folder = Path(folder).absolute()
     if app:
-        port = _free_port(port)
-    _end_by_signals()
-    os.environ.update(
-        _FIFTYONE,
-        FIFTYONE_MODEL_ZOO_DIR=str(folder / "models"),
-        UVL_CHECKPOINTS=str(folder / "checkpoints"),
-    )
-    server = contextlib.ExitStack()
-    atexit.register(server.close)  # before FiftyOne is imported, so after FiftyOne's own
-    try:
-        server.enter_context(private_mongod(folder / "db"))
-    except FolderInUseError as error:
-        raise DemoError(f"The demo runs already: {error}") from error
+        port = demo_session.free_port(port)
+    demo_session.begin(folder)
     dataset = _dataset(folder / "digits")
     if not _is_explored(dataset):
         _explore(dataset)
     print(_report(dataset, folder), flush=True)
     if app:
-        _serve(dataset, folder, port)
+        from uvl_plugin.api import Names  # imports FiftyOne, so not before
 
-
-def _end_by_signals() -> None:
-    """Lets a closed terminal, or ``kill``, end the demo as ctrl-C does."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), stop)
-
-
-def _free_port(first: int) -> int:
-    for port in range(first, min(first + 100, 65536)):
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            if os.name == "posix":  # a port of a server that has just ended is free
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((_ADDRESS, port))
-            return port
-    raise SettingsError(f"No port from {first} on is free; choose another with --port.", "port")
+        names = Names.of(NAME)
+        said = _HELP.format(
+            address=demo_session.ADDRESS, port=port, clusters=names.clusters, map=names.map_key,
+            pixels=f"{PIXELS}_cluster",
+        )  # fmt: skip
+        demo_session.serve(dataset, folder, port, said)
 
 
 def write_digits(folder: Path) -> list[tuple[Path, str]]:
@@ -232,42 +187,3 @@ def _scores(evaluation: "Evaluation") -> str:
 
 def _seconds(stages: dict[str, float]) -> str:
     return ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items())
-
-
-def _serve(dataset: "fo.Dataset", folder: Path, port: int) -> None:
-    import fiftyone as fo
-
-    from uvl_plugin.api import Names
-
-    with _worker(folder / "jobs.log"):
-        with contextlib.redirect_stdout(io.StringIO()):  # FiftyOne's advice for remote servers
-            session = fo.launch_app(dataset, remote=True, address=_ADDRESS, port=port)
-        names = {
-            "clusters": Names.of(NAME).clusters,
-            "map": Names.of(NAME).map_key,
-            "pixels": f"{PIXELS}_cluster",
-        }
-        print(_HELP.format(address=_ADDRESS, port=port, **names), flush=True)
-        try:
-            session.wait(-1)
-        finally:
-            session.close()
-
-
-@contextlib.contextmanager
-def _worker(log: Path) -> Iterator[None]:
-    """Runs FiftyOne's own service for scheduled jobs."""
-    program = Path(sys.executable).with_name("fiftyone")
-    with log.open("w") as file:
-        worker = subprocess.Popen(
-            [program, "delegated", "launch"],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a ctrl-C is for us: we end it
-            env=os.environ | {"FIFTYONE_LOGGING_LEVEL": "INFO", "PYTHONUNBUFFERED": "1"},
-        )
-        try:
-            yield
-        finally:
-            worker.terminate()
-            worker.wait()

@@ -142,7 +142,7 @@ def _explore(dataset: "fo.Dataset") -> None:
     with watch.stage("map"):
         uvl.visualize(dataset, embeddings=EMBEDDINGS, brain_key=MAP, overwrite=True)
     _label_frames(dataset)
-    show_on_timeline(dataset, SEGMENTS, MADE)
+    show_on_timeline(dataset, MADE)
     dataset.info[_DONE] = {**dataset.info["seconds"], **watch.seconds}
     fields = [CLUSTERS, SEGMENTS, MADE]
     dataset.app_config.active_fields = fo.ActiveFields(paths=fields)

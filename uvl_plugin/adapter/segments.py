@@ -13,6 +13,7 @@ from uvl_plugin.adapter.fields import add_field, delete_field, rename_field
 from uvl_plugin.adapter.frames import FRAMES, Frames, NumberedFrames
 from uvl_plugin.adapter.images import Videos
 from uvl_plugin.adapter.runs import FieldRun, check_run_key, owner_of
+from uvl_plugin.adapter.timeline import show_on_timeline
 from uvl_plugin.adapter.vectors import check_name, write_values
 from uvl_plugin.core.errors import DataError
 from uvl_plugin.core.progress import Progress
@@ -124,6 +125,7 @@ class SegmentFields:
                 rename_field(dataset, new, path)
             dataset.add_sample_field(f"{self.field}.detections.exemplar", fo.IntField)
             self.frames.samples.register_run(self.field, config)
+            show_on_timeline(dataset, self.field)
         except BaseException:
             _drop(dataset, [*staged, *staged.values()])
             raise
