@@ -23,11 +23,16 @@ def untrained_downloads(monkeypatch):
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch, digit_files):
+    from uvl_plugin.adapter.demo_clips import planned_clips, write_clip
+
     monkeypatch.setenv("UVL_CHECKPOINTS", str(tmp_path / "checkpoints"))
     for folder, files in (("photos", digit_files[::4]), ("new_photos", digit_files[1::20])):
         (tmp_path / folder).mkdir()
         for path, _ in files:
             shutil.copy(path, tmp_path / folder)
+    for clip in planned_clips(2):
+        write_clip(clip, tmp_path / "videos")
+    monkeypatch.setenv("UVL_FRAMES", str(tmp_path / "frames"))
     monkeypatch.chdir(tmp_path)
 
 
@@ -36,7 +41,7 @@ def test_the_lines_for_users_run(folders, untrained_downloads, capsys):
 
     names = {}
     usage = [block for block in BLOCKS if not block.startswith("# uvl_plugin/")]
-    assert len(usage) == 7
+    assert len(usage) == 8
     exec(usage[0], names)  # noqa: S102  our own README
     exec(usage[1], names)  # noqa: S102
     labels = [fo.Classification(label=path[-10]) for path in names["dataset"].values("filepath")]
@@ -72,7 +77,14 @@ def test_the_lines_for_users_run(folders, untrained_downloads, capsys):
     assert "of 50 images are outliers" in said
     assert len(names["dataset"].exists("uniqueness")) >= 50
     assert "10 images embedded into 'mobilenet'" in said
-    for name in ("dataset", "new"):
+    exec(usage[7], names)  # noqa: S102
+    said = capsys.readouterr().out
+    assert re.search(r"2 videos have \d+ segments of \d+ scenes", said)
+    assert "2 videos have a new vector in 'vector'" in said
+    assert len(names["videos"].exists("vector")) == 2
+    assert names["videos"].count("frames.cluster") == names["videos"].count("frames.emb") > 50
+    assert len(names["found"].frames) == len(names["view"]) == 8
+    for name in ("dataset", "new", "videos"):
         names[name].delete()
 
 

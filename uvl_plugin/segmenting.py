@@ -10,7 +10,12 @@ import numpy as np
 
 from uvl_plugin.adapter.frame_paths import path_of
 from uvl_plugin.adapter.frames import FRAMES, Frames
-from uvl_plugin.adapter.segments import SegmentationRunConfig, SegmentFields, rates_and_files
+from uvl_plugin.adapter.segments import (
+    SegmentationRunConfig,
+    SegmentFields,
+    check_clusters,
+    rates_and_files,
+)
 from uvl_plugin.adapter.target import frames_of_videos
 from uvl_plugin.adapter.vectors import check_any_vector
 from uvl_plugin.core.errors import DataError
@@ -24,6 +29,7 @@ from uvl_plugin.media.video import video_info
 if TYPE_CHECKING:
     from uvl_plugin.adapter.samples import SampleCollection
 
+_TOLD = 3  # of the files that failed
 _Cut = tuple[str, np.ndarray, np.ndarray, np.ndarray]  # video, numbers, vectors, starts
 
 
@@ -65,8 +71,7 @@ class SegmentationResult:
         if self.n_missing:
             said += f" {self.n_missing:,} have no frame with a vector: embed their frames first."
         if self.failures:
-            listed = "; ".join(sorted(set(self.failures.values())))
-            said += f" {len(self.failures):,} were left out ({listed})."
+            said += f" {len(self.failures):,} were left out ({_listed(self.failures)})."
         return said
 
 
@@ -116,10 +121,7 @@ def segment(
             cut = _cut(place.frames, find, failures, part(report, 0.0, 0.8))
             segments = scenes(cut, match)
         if not segments:
-            raise DataError(
-                f"None of the {len(place.frames.video_ids)} videos has a frame with a vector in "
-                f"'{embeddings}' that can be used; embed their frames first."
-            )
+            raise _nothing(place.frames, failures)
         names = _names(segments)
         shares = (
             _scene_shares(segments, names)
@@ -149,7 +151,7 @@ def check_segment(
     frames = frames_of_videos(samples, embeddings)
     check_any_vector(frames)
     if clusters is not None:
-        frames.check_field(clusters.removeprefix(FRAMES), "clusters")
+        check_clusters(frames, clusters)
     place = SegmentFields(frames, field)
     place.check(overwrite=overwrite)
     return place
@@ -171,6 +173,20 @@ def _cut(
             failures[video] = f"{file}: {error}"
             continue
         yield video, path.numbers, path.vectors, boundaries(path.numbers, path.vectors, rate, find)
+
+
+def _nothing(frames: Frames, failures: dict[str, str]) -> DataError:
+    said = f"None of the {len(frames.video_ids)} videos can be cut into segments. "
+    if len(failures) < len(frames.video_ids):
+        said += f"Some have no frame with a vector in '{frames.path}': embed their frames first. "
+    if failures:
+        said += f"{len(failures):,} have neither metadata nor a file ({_listed(failures)})."
+    return DataError(said.strip(), "embeddings")
+
+
+def _listed(failures: Mapping[str, str]) -> str:
+    reasons = sorted(set(failures.values()))
+    return "; ".join(reasons[:_TOLD]) + ("; ..." if len(reasons) > _TOLD else "")
 
 
 def _names(segments: Mapping[str, Sequence[Segment]]) -> list[str]:

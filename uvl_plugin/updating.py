@@ -56,7 +56,7 @@ class UpdatePlan:
     """What :func:`update` would do.
 
     Attributes:
-        gaps: the vector fields that lack something.
+        gaps: the vector fields that lack something; those made of others come last.
         indexes: brain keys of the similarity indexes that are compared with their fields.
         runs: keys of the clusterings that take new samples.
     """
@@ -79,6 +79,7 @@ class UpdateResult:
         mended: by brain key, what was wrong with the files of an index that was built again.
         assigned: by run key, the clusters of new samples, and whether these still fit.
         failures: by what could not be brought up to date, the reason.
+        units: by run key, what was assigned: ``"samples"``, ``"frames"`` and so on.
     """
 
     embedded: dict[str, EmbeddingResult] = dataclasses.field(default_factory=dict)
@@ -88,6 +89,7 @@ class UpdateResult:
     mended: dict[str, str] = dataclasses.field(default_factory=dict)
     assigned: dict[str, Assignment] = dataclasses.field(default_factory=dict)
     failures: dict[str, str] = dataclasses.field(default_factory=dict)
+    units: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def n_failed(self) -> int:
@@ -146,7 +148,8 @@ class UpdateResult:
     def _assigning(self) -> Iterator[str]:
         for key, did in self.assigned.items():
             advice = f" {did.drift.advice}" if did.drift else ""
-            yield f"{len(did.clusters):,} samples assigned to clusters of '{key}'.{advice}"
+            unit = self.units.get(key, "samples")
+            yield f"{len(did.clusters):,} {unit} assigned to clusters of '{key}'.{advice}"
 
 
 def update(
@@ -202,7 +205,9 @@ def check_update(dataset: "Dataset", embeddings: str | Sequence[str] | None = No
             f"Pass a dataset instead of a {type(dataset).__name__}: all of it is brought up to date."
         )
     known = _vector_fields(dataset)
-    chosen = known if embeddings is None else _chosen(dataset, known, embeddings)
+    chosen = (
+        known if embeddings is None else _with_pooled(known, _chosen(dataset, known, embeddings))
+    )
     indexes = _indexes(dataset)
     clustered = {
         key: dataset.get_run_info(key).config.embeddings
@@ -212,10 +217,11 @@ def check_update(dataset: "Dataset", embeddings: str | Sequence[str] | None = No
         raise DataError(f"'{dataset.name}' has no vectors to bring up to date; embed it first.")
     used = {*indexes.values(), *((path, None) for path in clustered.values())}
     fields = chosen.values() if len(dataset) else ()
-    gaps = (_gap(items, used=_named(items) in used) for items in fields)
+    found = (_gap(items, used=_named(items) in used) for items in fields)
+    gaps = sorted((gap for gap in found if gap is not None), key=lambda gap: gap.pooled)
     wanted = {_named(items) for items in chosen.values()}
     return UpdatePlan(
-        tuple(gap for gap in gaps if gap is not None),
+        tuple(gaps),
         tuple(key for key, named in indexes.items() if embeddings is None or named in wanted),
         tuple(key for key, path in clustered.items() if embeddings is None or path in chosen),
     )
@@ -276,19 +282,21 @@ def _sync(dataset: "Dataset", key: str, result: UpdateResult, progress: Progress
 def _assign(dataset: "Dataset", key: str, result: UpdateResult, progress: Progress) -> None:
     run = clusterings.open_clustering(dataset, key)
     items = run.items
-    ids = items.ids() if dataset.get_field(items.path) is not None else []
-    unknown = np.setdiff1d(np.array(ids, str), run.raw.ids).tolist()
-    new = [key for key, _ in items.stored(unknown)]
+    new = np.setdiff1d(np.array(items.ids(), str), run.raw.ids).tolist()
+    if dataset.get_field(items.path) is not None:
+        new = [key for key, _ in items.stored(new)]
     if not new:
         return
+    unit = "samples" if items.unit == "images" else items.unit
     for path in (run.config.embeddings, run.config.field, run.config.level_field):
         if dataset.get_field(path) is None:
             raise DataError(
-                f"Its field '{path}' was deleted, so {len(new):,} new samples get no cluster: "
+                f"Its field '{path}' was deleted, so {len(new):,} new {unit} get no cluster: "
                 f"cluster again, or delete the run with dataset.delete_run('{key}')."
             )
     samples = flattened(dataset).select(items.sample_ids(new))
     result.assigned[key] = assign(samples, key, progress=progress)
+    result.units[key] = unit
 
 
 def _reason(error: Exception) -> str:
@@ -325,6 +333,16 @@ def _chosen(
                 "embeddings",
             )
     return {path: known[path] for path in asked}
+
+
+def _with_pooled(known: dict[str, Target], chosen: dict[str, Target]) -> dict[str, Target]:
+    """The chosen fields, and those that are pooled from them."""
+    made = ((path, items, pooled.earlier(items.dataset, path)) for path, items in known.items())
+    return chosen | {
+        path: items
+        for path, items, record in made
+        if record is not None and record.config.embeddings in chosen
+    }
 
 
 def _named(items: Target) -> tuple[str, str | None]:

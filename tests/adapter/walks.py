@@ -59,11 +59,13 @@ def moving_digits(per_class, seed=0):
 def in_videos(dataset, moves, per_video):
     """Adds motions one behind the other, some in each video, as clips in the field ``events``, whose
     labels say what they are."""
+    paths, events = [], []
     for start in range(0, len(moves), per_video):
-        some, path, clips = moves[start : start + per_video], {}, []
-        for name, frames in some:
+        path, clips = {}, []
+        for name, frames in moves[start : start + per_video]:
             first = len(path) + 1
             path |= {first + place: frame for place, frame in enumerate(frames)}
             clips.append(fo.TemporalDetection(label=name, support=[first, len(path)]))
-        events = fo.TemporalDetections(detections=clips)
-        add_videos(dataset, [path], events=[events])
+        paths.append(path)
+        events.append(fo.TemporalDetections(detections=clips))
+    add_videos(dataset, paths, events=events)

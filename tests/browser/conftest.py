@@ -1,9 +1,6 @@
-import os
-from pathlib import Path
-
 import pytest
 
-from tests.browser.driver import chromium, find_chromium
+from tests.browser.driver import installed_chromium
 from tests.fiftyone_fixtures import *  # the fixtures, and FiftyOne on a private database
 
 
@@ -43,15 +40,6 @@ def address(all_digits):
 
 @pytest.fixture
 def app():
-    """The App in Chromium; screenshots go to the folder ``$UVL_SCREENSHOTS`` where it is set."""
-    program = find_chromium()
-    if program is None:
-        missing = "no Chromium on this machine; install it, or set UVL_CHROMIUM to its path"
-        if os.environ.get("UVL_REQUIRE_BROWSER"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    folder = os.environ.get("UVL_SCREENSHOTS")
-    if folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    with chromium(program, Path(folder) if folder else None) as app:
+    """The App in Chromium, on a new page."""
+    with installed_chromium() as app:
         yield app

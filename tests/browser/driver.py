@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -149,3 +151,21 @@ def chromium(program: str, pictures: Path | None) -> Iterator[App]:
             yield App(page, pictures)
         finally:
             browser.close()
+
+
+@contextlib.contextmanager
+def installed_chromium() -> Iterator[App]:
+    """The browser of this machine, with one page; without one the test is skipped, or fails where
+    ``$UVL_REQUIRE_BROWSER`` is set. Screenshots go to the folder ``$UVL_SCREENSHOTS`` where it is
+    set."""
+    program = find_chromium()
+    if program is None:
+        missing = "no Chromium on this machine; install it, or set UVL_CHROMIUM to its path"
+        if os.environ.get("UVL_REQUIRE_BROWSER"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    folder = os.environ.get("UVL_SCREENSHOTS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    with chromium(program, Path(folder) if folder else None) as app:
+        yield app

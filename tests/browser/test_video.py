@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import uvl_plugin as uvl
+from tests.browser.driver import installed_chromium
 from tests.media.videos import burnt_in, encode
 from uvl_plugin.frame_search import similar_frames
 
@@ -70,28 +71,31 @@ def address(clips, tmp_path_factory):
         fo.close_app()
 
 
-@pytest.fixture(autouse=True)
-def told_what_is_drawn(app):
-    """Labels are drawn on a canvas: this notes their texts."""
-    app.page.add_init_script(
-        "const draw = CanvasRenderingContext2D.prototype.fillText;"
-        "CanvasRenderingContext2D.prototype.fillText = function (text, ...where) {"
-        "  (this.canvas.drawn ||= []).push(text); return draw.call(this, text, ...where); };"
-    )
+@pytest.fixture(scope="module")
+def app(address):
+    """The App on one page for all tests, which notes the labels that it draws on a canvas."""
+    with installed_chromium() as app:
+        app.page.add_init_script(
+            "const draw = CanvasRenderingContext2D.prototype.fillText;"
+            "CanvasRenderingContext2D.prototype.fillText = function (text, ...where) {"
+            "  (this.canvas.drawn ||= []).push(text); return draw.call(this, text, ...where); };"
+        )
+        app.open(address, NAME)
+        yield app
 
 
 @pytest.fixture
 def opened(app, address, clips):
-    """The grid of all videos."""
+    """The grid of all videos; an open video is closed at the end, since the server would open it
+    again."""
     clips.reload()
     app.page.goto(f"{address}/datasets/{NAME}")
     app.cy("looker").first.wait_for()
-    for _ in range(2):  # the server opens the video again that an earlier test has opened
-        app.page.wait_for_timeout(1000)
-        app.page.keyboard.press("Escape")
-    app.open(address, NAME)
     app.wait_for_count(len(clips))
-    return app
+    yield app
+    for _ in range(2):
+        app.page.keyboard.press("Escape")
+        app.page.wait_for_timeout(500)
 
 
 def shown(looker):
@@ -200,7 +204,7 @@ def test_near_duplicates_of_frames_are_shown_with_their_own_pictures(opened, add
     clips.reload()
     expected = true_numbers(clips, clips.load_saved_view(result.view).values("id"))
     opened.page.goto(f"{address}/datasets/{NAME}?view=near-duplicate-frames")
-    opened.page.get_by_text("Dismiss", exact=True).last.click()  # it covers the fourth picture
+    opened.cy("looker").first.wait_for()
     opened.wait_until(lambda: grid_numbers(opened)[:8] == expected[:8])
     assert [number % 100 for number in expected[:3]] == [1, 1, 1]
     opened.picture("near-duplicate-frames")

@@ -4,7 +4,6 @@ import pytest
 
 import uvl_plugin as uvl
 from uvl_plugin.adapter.timeline import show_on_timeline
-from uvl_plugin.frame_search import show_frames
 
 pytestmark = [pytest.mark.browser, pytest.mark.real_data]
 
@@ -28,6 +27,7 @@ def films(real_data):
     uvl.embed(dataset, backbone, "frames.emb", fps=5, progress=False)
     uvl.cluster(dataset, embeddings="frames.emb", run_key="look", progress=False)
     uvl.segment(dataset, "frames.emb", clusters="frames.cluster", progress=False)
+    dataset.compute_metadata(progress=False)  # else the App has no timeline
     show_on_timeline(dataset, "segments")
     shown = fo.ActiveFields(paths=["frames.cluster", "segments"])
     dataset.app_config.active_fields = shown
@@ -37,39 +37,32 @@ def films(real_data):
     dataset.delete()
 
 
-@pytest.fixture(scope="module")
-def address(films, tmp_path_factory):
-    """Where a real App server answers, with pictures of frames in a folder of its own."""
+@pytest.fixture
+def address(films):
+    """Where a real App server answers, a new one for each test: it would open the last video."""
     import fiftyone as fo
 
     from uvl_plugin.adapter.mongod import free_port
 
     port = free_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UVL_FRAMES", str(tmp_path_factory.mktemp("frames")))
-        session = fo.launch_app(films, remote=True, address="127.0.0.1", port=port)
-        yield f"http://127.0.0.1:{port}"
-        session.close()
-        fo.close_app()
+    session = fo.launch_app(films, remote=True, address="127.0.0.1", port=port)
+    yield f"http://127.0.0.1:{port}"
+    session.close()
+    fo.close_app()
 
 
 @pytest.fixture
-def opened(app, address, films):
-    """The grid of all videos; closes the video that a test has opened."""
-    films.reload()
-    app.open(address, NAME)
-    app.wait_for_count(len(films))
-    yield app
-    while app.cy("modal").count():  # the server would open it again for the next page
-        app.page.keyboard.press("Escape")
-        app.page.wait_for_timeout(1000)
+def open_video(app, address, films):
+    """Opens a video by its file name."""
 
+    def opening(name):
+        place = [path.endswith(name) for path in films.values("filepath")].index(True)
+        app.open(address, NAME)
+        app.cy("looker").nth(place).click()
+        app.button("Play").wait_for()
+        return app
 
-def open_video(app, films, name):
-    place = [path.endswith(name) for path in films.values("filepath")].index(True)
-    app.cy("looker").nth(place).click()
-    app.button("Play").wait_for()
-    app.page.wait_for_timeout(2000)
+    return opening
 
 
 def scenes(films, name):
@@ -78,43 +71,35 @@ def scenes(films, name):
     return [(one.label, one.support[0]) for one in sample.segments.detections]
 
 
-@pytest.mark.parametrize(
-    ("name", "starts", "same"),
-    [
-        (MADE, [1, 76, 151, 226, 271, 346], [(0, 4), (2, 5)]),
-        ("nasa_13013.mp4", [1, 141, 206], [(0, 2)]),
-    ],
-)
-def test_the_timeline_of_a_real_video(opened, films, name, starts, same):
-    found = scenes(films, name)
-    assert [first for _, first in found] == starts
-    labels = [label for label, _ in found]
-    assert all(labels[one] == labels[other] for one, other in same)
-    assert len(set(labels)) == len(labels) - len(same)
-    open_video(opened, films, name)
-    opened.page.get_by_text("Annotate", exact=True).click()
-    opened.button("Show tracks").click()
-    for label in set(labels):
-        opened.page.get_by_text(f"{label} (segments)").first.wait_for()
-    opened.picture(f"video_timeline_{name.partition('_')[0]}")
-    opened.page.get_by_text("Explore", exact=True).click()
+def show_tracks(app, labels):
+    app.page.get_by_text("Annotate", exact=True).click()
+    app.button("Show tracks").click()
+    for label in labels:
+        app.page.get_by_text(f"{label} (segments)").first.wait_for()
 
 
-def test_the_cluster_of_a_frame_stands_on_it(opened, films):
-    open_video(opened, films, MADE)
-    for _ in range(3):
-        opened.button("Step forward").click()
-    opened.picture("video_label")
+def test_scenes_that_come_back_on_the_timeline(open_video, films):
+    road, film, campus, sign, road_again, campus_again = scenes(films, MADE)
+    starts = [road[1], film[1], campus[1], sign[1], road_again[1], campus_again[1]]
+    assert starts == [1, 76, 151, 226, 271, 346]
+    assert (road[0], campus[0]) == (road_again[0], campus_again[0])
+    labels = {road[0], film[0], campus[0], sign[0]}
+    assert len(labels) == 4
+    app = open_video(MADE)
+    show_tracks(app, labels)
+    app.picture("video_timeline_multiscene")
 
 
-def test_exemplars_are_shown_with_their_own_pictures(opened, films, address):
-    from fiftyone import ViewField as F
-
-    frames = films.match_frames(F("segments_exemplar") == True)
-    ids = frames.values("frames.id", unwind=True)
-    assert len(ids) == sum(map(len, films.values("segments.detections")))
-    films.save_view("exemplars", show_frames(films, ids, progress=False).view)
-    opened.page.goto(f"{address}/datasets/{NAME}?view=exemplars")
-    opened.page.wait_for_timeout(4000)
-    assert opened.count() == len(ids)
-    opened.picture("video_exemplars")
+def test_a_cross_fade_and_a_cut(open_video, films, real_data):
+    """The picture shows the worker, who is in one cluster with the distant telescope."""
+    first, worker, last = scenes(films, "nasa_13013.mp4")
+    assert [first[1], worker[1], last[1]] == [1, 141, 206]
+    assert first[0] == last[0] != worker[0]
+    app = open_video("nasa_13013.mp4")
+    for _ in range(170):
+        app.button("Step forward").click()
+    folder = str(real_data)  # is nobody's business
+    app.page.get_by_text(folder).first.evaluate("shown => { shown.style.visibility = 'hidden' }")
+    app.picture("video_label")
+    show_tracks(app, {first[0], worker[0]})
+    app.picture("video_timeline_nasa")

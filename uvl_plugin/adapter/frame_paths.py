@@ -8,17 +8,14 @@ from bson import ObjectId
 from uvl_plugin.adapter.frames import Frames
 from uvl_plugin.adapter.parts import Clips
 from uvl_plugin.adapter.vectors import as_vector
+from uvl_plugin.core.errors import DataError
 from uvl_plugin.pooling.base import FramePath
 
 
 def paths_of_videos(frames: Frames) -> Iterator[FramePath]:
-    """Videos that have frames with a vector, in the order of their ids; of a view of frames only
-    these count."""
-    given = frames.given_numbers
+    """Videos that have frames with a vector, in the order of their ids."""
     for video in sorted(frames.video_ids):
         path = path_of(frames, video)
-        if path is not None and given is not None:
-            path = _only(path, video, np.isin(path.numbers, given[video]))
         if path is not None:
             yield path
 
@@ -39,7 +36,11 @@ def paths_of_clips(frames: Frames, clips: Clips) -> Iterator[FramePath]:
 
 
 def path_of(frames: Frames, video: str) -> FramePath | None:
-    """The frames of one video that have a vector; None if none has."""
+    """The frames of one video that have a vector; None if none has.
+
+    Raises:
+        DataError: if their vectors differ in length.
+    """
     having = {"_sample_id": ObjectId(video), frames.field: {"$type": ["binData", "array"]}}
     found = frames.collection.find(having, {"frame_number": 1, frames.field: 1, "_id": 0})
     numbers: list[int] = []
@@ -49,6 +50,13 @@ def path_of(frames: Frames, video: str) -> FramePath | None:
         if np.isfinite(vector).all():
             numbers.append(document["frame_number"])
             vectors.append(vector)
+    shapes = {vector.shape for vector in vectors}
+    if len(shapes) > 1:
+        raise DataError(
+            f"'{frames.path}' holds vectors of different shapes {sorted(shapes)}; embed the frames "
+            "again with one backbone and overwrite=True.",
+            "embeddings",
+        )
     return FramePath(video, np.array(numbers), np.stack(vectors)) if numbers else None
 
 

@@ -123,6 +123,7 @@ class SegmentFields:
             for new, path in staged.items():
                 delete_field(dataset, path)
                 rename_field(dataset, new, path)
+            dataset.reload()  # its fields still know themselves by their names before
             dataset.add_sample_field(f"{self.field}.detections.exemplar", fo.IntField)
             self.frames.samples.register_run(self.field, config)
             show_on_timeline(dataset, self.field)
@@ -158,6 +159,15 @@ class SegmentFields:
             write_values(exemplar, shown)
             done = min(len(keys), start + _ROWS)
             progress(done / len(keys), f"writing segments, {done:,} of {len(keys):,} videos")
+
+
+def check_clusters(frames: Frames, clusters: str) -> None:
+    """Raises :class:`DataError` unless the frames have a field of labels of this name."""
+    frames.check_field(clusters.removeprefix(FRAMES), "clusters")
+    path = f"{FRAMES}{clusters.removeprefix(FRAMES)}"
+    found = frames.dataset.get_field(path)
+    if getattr(found, "document_type", None) is not fo.Classification:
+        raise DataError(f"'{path}' must be a Classification, and is {found}.", "clusters")
 
 
 def rates_and_files(frames: Frames) -> Iterator[tuple[str, str, float | None]]:
