@@ -1,6 +1,7 @@
 PYTHON ?= python3
 APP ?= 1
 ARGS ?=
+AT_ONCE ?= -n 2 --dist loadfile  # test files, each process with a database of its own
 
 BIN := .venv/bin
 SETUP := requirements.txt pyproject.toml scripts/setup_env.py
@@ -21,7 +22,7 @@ doctor: .venv/.ready  ## what this computer has and lacks, and how to mend it
 	@$(BIN)/uvl doctor
 
 test: .venv/.ready-dev  ## run the tests; ARGS="-k kmeans" chooses some
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
 
 test-lowest:  ## run the tests with the oldest packages that are allowed
 	$(PYTHON) scripts/setup_env.py --lowest

@@ -14,7 +14,7 @@ from ._jobs import JobOperator, run_job, show_message
 from ._vectors import choose_frame_vectors, chosen_frame_vectors, holds_videos
 
 _SCENES = "the scenes that are found"
-_NEXT = "To see the timeline, open a video and choose Annotate, then Expand tracks."
+_NEXT = "To see the timeline, open a video and choose Annotate, then Show tracks."
 
 
 class SegmentVideos(JobOperator):

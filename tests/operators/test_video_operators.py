@@ -279,7 +279,7 @@ def test_segments_are_found(embedded):
     severity, text = said(told)
     assert severity == "success"
     assert text.startswith("4 videos have 8 segments of 6 scenes: see 'segments'")
-    assert text.endswith("open a video and choose Annotate, then Expand tracks.")
+    assert text.endswith("open a video and choose Annotate, then Show tracks.")
     embedded.reload()
     first, *_, last = embedded.values("segments.detections.label")
     assert first == last

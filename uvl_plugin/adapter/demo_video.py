@@ -36,7 +36,7 @@ _NEAR = 0.3  # seconds that a boundary may be off
 _HELP = """
 The App is at http://{address}:{port} - in it:
   - open a clip and let it play: the label {clusters} changes
-  - in an open clip, click Annotate and below it Expand tracks: the timeline of {segments}, and of
+  - in an open clip, click Annotate and below it Show tracks: the timeline of {segments}, and of
     {made}, what the clip was made of
   - on the left, under FRAME LABELS, the arrow of {clusters} lists the clusters of the frames
   - press ` and type 'Find segments', 'Compute clusters' or 'Compute embeddings' for your own videos

@@ -11,7 +11,8 @@ from uvl_plugin.core.errors import DataError
 
 def frames_view(videos: SampleCollection) -> SampleCollection:
     """The frames of a view of videos, with the ids of their documents. Where each has a picture
-    of its own, the App shows these; else it takes them out of the videos while it shows them."""
+    of its own, the App shows these; else it shows the first frame of the video in their place, see
+    :mod:`uvl_plugin.adapter.frame_pictures`."""
     pictures = videos.has_frame_field("filepath") and videos.count("frames") == videos.count(
         "frames.filepath"
     )
