@@ -9,8 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 KINDS = ("cuts", "fades", "flashes", "pans")
 _SHOTS = (5, 8)  # least and most shots of a montage
@@ -126,7 +130,7 @@ def montage(
         flashes = _flashes(random, n) if kind == "flashes" else frozenset()
         side, tremble = random.uniform(0.6, 0.8), random.normal(0.0, 0.004, (n, 2))
         ends = np.clip(random.random(2) + random.uniform(-0.3, 0.3, (2, 2)), 0.0, 1.0)
-        path = np.linspace(*ends, n)
+        path = np.linspace(ends[0], ends[1], n)
         if kind == "pans":
             side, path = random.uniform(0.75, 0.85), _panned(random, n, rate)
         sides = (side, side * random.uniform(0.9, 1.1))
@@ -193,21 +197,21 @@ def _panned(random: np.random.Generator, n: int, rate: float) -> np.ndarray:
     return begin + share[:, None] * (1.0 - 2.0 * begin)
 
 
-def _opened(path: Path):
-    from PIL import Image
+def _opened(path: Path) -> "Image":
+    from PIL import Image as images
 
-    with Image.open(path) as image:
+    with images.open(path) as image:
         return image.convert("RGB")
 
 
-def _drawn(image, shot: Shot, at: int, size: int) -> np.ndarray:
+def _drawn(image: "Image", shot: Shot, at: int, size: int) -> np.ndarray:
     """One frame of a shot, ``(size, size, 3)``."""
-    from PIL import Image
+    from PIL import Image as images
 
     part = at / max(1, shot.n - 1)
     side = min(image.size) * (shot.side[0] + part * (shot.side[1] - shot.side[0]))
     left, top = (np.array(image.size) - side) * np.clip(shot.path[at], 0.0, 1.0)
     box = (left, top, left + side, top + side)
-    pixels = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box), float)
+    pixels = np.asarray(image.resize((size, size), images.Resampling.BILINEAR, box=box), float)
     pixels *= shot.light
     return pixels + _WHITE * (255.0 - pixels) if at in shot.flashes else pixels
