@@ -26,7 +26,10 @@ _USE = {
     ),
     "frames": "Use the operator Find similar frames.",
     "videos": "Select videos and use the magnifying glass over the grid.",
-    "clips": "Clips are sorted in Python: dataset.to_clips(...).sort_by_similarity(...).",
+    "clips": (
+        "Clips are found in Python: dataset.sort_by_similarity(clip_id, k=25, brain_key=...)"
+        ".to_clips(...)."
+    ),
 }
 
 

@@ -104,7 +104,7 @@ def segment(
             are of these instead.
         find: when something is a boundary; None: ``uvl.Boundaries()``.
         match: when segments show the same scene; None: ``uvl.Scenes()``.
-        overwrite: replace the segments of an earlier call.
+        overwrite: replace the segments of an earlier call, of all videos of the dataset.
         progress: see :func:`uvl_plugin.core.progress.shown`.
 
     Returns:

@@ -71,7 +71,8 @@ def pool(
             ``"signature"``; of a trained encoder ``uvl.Temporal(encoder="name")``.
         patches_field: field of temporal detections: pools each of these clips instead of the
             whole video.
-        overwrite: pool everything again; what the pooling learnt is learnt anew.
+        overwrite: pool everything again; what the pooling learnt is learnt anew, so vectors of
+            other videos of the dataset go.
         progress: see :func:`uvl_plugin.core.progress.shown`.
 
     Returns:
