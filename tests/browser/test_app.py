@@ -27,7 +27,7 @@ def test_a_newcomer_explores_a_dataset(app, address, all_digits):
     app.execute()
     app.wait_for_text(re.compile(r"embedded [\d,]+ of 1,797|making the map"))
     app.picture("explore-progress")
-    said = app.wait_for_text("1797 images embedded into 'explore_embedding'")
+    said = app.wait_for_text("1,797 images embedded into 'explore_embedding'")
     assert re.search(r"1797 images in (9|10|11|12) clusters", said)
     app.close_dialog()
 

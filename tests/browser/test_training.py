@@ -67,7 +67,7 @@ def test_a_backbone_is_trained_and_its_vectors_computed(app, address, all_digits
     app.browse_operators("Compute embeddings")
     app.choose("DINOv2 base", "digits (SimCLR, Compact CNN, 64 numbers)")
     app.execute()
-    app.wait_for_text("1797 images embedded into 'embedding'")
+    app.wait_for_text("1,797 images embedded into 'embedding'")
     app.close_dialog()
     all_digits.reload()
     assert all_digits.first()["embedding"].shape == (64,)
