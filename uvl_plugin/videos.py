@@ -115,11 +115,10 @@ def _pool_items(
 ) -> None:
     pace = Pace(len(todo))
     with VectorWriter(sequences.items) as writer:
-        for path in sequences.paths():
-            if path.key in todo:
-                writer.add({path.key: pooler(path)})
-                result.n_pooled += 1
-                report(result.n_pooled / len(todo), f"pooled {pace.said(result.n_pooled)}")
+        for path in sequences.paths(todo):
+            writer.add({path.key: pooler(path)})
+            result.n_pooled += 1
+            report(result.n_pooled / len(todo), f"pooled {pace.said(result.n_pooled)}")
     result.n_missing, result.dim = len(todo) - result.n_pooled, pooler.dim
     if not (result.n_pooled or result.n_present):
         raise DataError(

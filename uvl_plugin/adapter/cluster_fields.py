@@ -13,9 +13,9 @@ from typing import Any
 
 import fiftyone as fo
 import numpy as np
-from bson import ObjectId
 from fiftyone.core.video import FramesView
 
+from uvl_plugin.adapter.documents import new_label
 from uvl_plugin.adapter.fields import add_field
 from uvl_plugin.adapter.frames import FRAMES, Frames
 from uvl_plugin.adapter.parts import Patches
@@ -126,8 +126,8 @@ class ClusterField:
         """Values by field for an item that gets a cluster, in place of what it has."""
         confidence = attributes["confidence"]
         return {
-            self.name: _label(attributes),
-            self.level(level): _label({"label": other, "confidence": confidence}),
+            self.name: new_label("Classification", **attributes),
+            self.level(level): new_label("Classification", label=other, confidence=confidence),
         }
 
     def changed(self, attributes: dict[str, Any], other: str, level: str) -> dict[str, Any]:
@@ -235,8 +235,3 @@ def still_there(items: Target, ids: Sequence[str]) -> list[str]:
         return list(ids)
     known = set(items.ids())
     return [key for key in ids if key in known]
-
-
-def _label(attributes: dict[str, Any]) -> dict[str, Any]:
-    """A ``Classification`` as MongoDB keeps it."""
-    return {"_id": ObjectId(), "_cls": "Classification", "tags": [], **attributes}

@@ -15,6 +15,7 @@ from fiftyone.core.expressions import ViewExpression
 from fiftyone.core.utils import to_slug
 
 from uvl_plugin.adapter.documents import Rows
+from uvl_plugin.adapter.fields import add_field, delete_field
 from uvl_plugin.adapter.frame_pictures import MOST, make_pictures
 from uvl_plugin.adapter.frames import Frames
 from uvl_plugin.adapter.parts import Clips, Patches
@@ -111,7 +112,7 @@ class Place:
         try:
             for name, kind in self.kinds.items():
                 info = {"uvl": {_MADE_BY: verb, **asked}}
-                self._add_field(name, kind, info)
+                add_field(self.items.dataset, self.items.with_field(name).path, kind, info=info)
             yield
         except BaseException:
             self.clear()
@@ -122,13 +123,7 @@ class Place:
         dataset = self.items.dataset
         self._untag()
         for name in self.kinds:
-            path = self.items.with_field(name).path
-            if dataset.get_field(path) is None:
-                continue
-            if isinstance(self.items, Frames):
-                dataset.delete_frame_field(name)
-            else:
-                dataset.delete_sample_field(path)
+            delete_field(dataset, self.items.with_field(name).path)
         view = self._view_there()
         if view is not None:
             dataset.delete_saved_view(view)
@@ -204,12 +199,6 @@ class Place:
         n_shown = len(pictures.ids)
         limits = f" ({n_shown:,} of {len(rows):,} frames)" if n_shown < len(rows) else ""
         return found.to_frames(sample_frames=False), limits
-
-    def _add_field(self, name: str, kind: type[fo.Field], info: dict[str, Any]) -> None:
-        if isinstance(self.items, Frames):
-            self.items.dataset.add_frame_field(name, kind, info=info)
-        else:
-            self.items.dataset.add_sample_field(self.items.with_field(name).path, kind, info=info)
 
     def _untag(self) -> None:
         everything, name = flattened(self.items.dataset), next(iter(self.kinds))

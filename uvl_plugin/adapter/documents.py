@@ -7,6 +7,7 @@ from bson import ObjectId
 from pymongo.collection import Collection
 
 PAGE = 500  # documents read at once
+VECTOR = {"$type": ["binData", "array"]}  # condition on a field: it holds a vector
 
 Rows = Mapping[str, Mapping[str, Any]]  # values of MongoDB by field, by the id of each item
 
@@ -38,3 +39,8 @@ def value_at(document: Any, path: str) -> Any:
     for name in path.split("."):
         document = (document or {}).get(name)
     return document
+
+
+def new_label(kind: str, **attributes: Any) -> dict[str, Any]:
+    """A label of FiftyOne's class ``kind`` as MongoDB keeps it."""
+    return {"_id": ObjectId(), "_cls": kind, "tags": [], **attributes}

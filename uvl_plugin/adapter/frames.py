@@ -11,7 +11,7 @@ from fiftyone.core.video import FramesView
 from pymongo import UpdateOne
 from pymongo.collection import Collection
 
-from uvl_plugin.adapter.documents import Rows, documents, stored_values, value_at
+from uvl_plugin.adapter.documents import VECTOR, Rows, documents, stored_values, value_at
 from uvl_plugin.adapter.samples import dataset_of, plain_path
 from uvl_plugin.media.sources import Source
 from uvl_plugin.media.stills import Stills
@@ -70,7 +70,7 @@ class Frames:
 
     def videos_with_vectors(self) -> list[str]:
         """Ids of the videos of the dataset that have a frame with a vector."""
-        having = {self.field: {"$type": ["binData", "array"]}}
+        having = {self.field: VECTOR}
         return [str(key) for key in self.collection.distinct("_sample_id", having)]
 
     @cached_property
@@ -159,6 +159,6 @@ class NumberedFrames(Frames):
 
     def numbers(self, video: str) -> list[int]:
         """Numbers of the frames of a video that have a vector, increasing."""
-        having = {"_sample_id": ObjectId(video), self.field: {"$type": ["binData", "array"]}}
+        having = {"_sample_id": ObjectId(video), self.field: VECTOR}
         found = self.collection.find(having, {"frame_number": 1, "_id": 0})
         return sorted(document["frame_number"] for document in found)

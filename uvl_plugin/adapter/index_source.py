@@ -11,6 +11,7 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.core.video import FramesView
 
 from uvl_plugin.adapter import vectors
+from uvl_plugin.adapter.fields import add_field
 from uvl_plugin.adapter.frames import FRAMES, Frames
 from uvl_plugin.adapter.images import Images
 from uvl_plugin.adapter.parts import Patches
@@ -83,9 +84,7 @@ class IndexSource:
             self.samples.set_values(items.field, values, key_field="id")
             return
         if self.items() is None:
-            frames = isinstance(items, Frames)
-            make = items.dataset.add_frame_field if frames else items.dataset.add_sample_field
-            make(items.field if frames else items.path, fo.VectorField)
+            add_field(items.dataset, items.path, fo.VectorField)
         vectors.write_values(
             items,
             {key: None if row is None else vectors.stored(row) for key, row in values.items()},

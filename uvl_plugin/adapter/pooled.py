@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from uvl_plugin.adapter.runs import (
     unpacked,
 )
 from uvl_plugin.adapter.target import frames_of_videos
-from uvl_plugin.adapter.vectors import check_any_vector, check_name
+from uvl_plugin.adapter.vectors import check_any_vector, check_kind, check_name
 from uvl_plugin.core.errors import DataError
 from uvl_plugin.core.packages import versions
 from uvl_plugin.pooling.base import FramePath, Pooler, Pooling, poolings
@@ -103,11 +103,12 @@ class Sequences:
         )
         return cls(frames, items)
 
-    def paths(self) -> Iterator[FramePath]:
-        """The frame vectors of each item that has some, one item in memory at a time."""
+    def paths(self, only: Collection[str] | None = None) -> Iterator[FramePath]:
+        """The frame vectors of each item, or of ``only`` some, that has any, one item in memory at
+        a time."""
         if isinstance(self.items, Clips):
-            return paths_of_clips(self.frames, self.items)
-        return paths_of_videos(self.frames)
+            return paths_of_clips(self.frames, self.items, only)
+        return paths_of_videos(self.frames, only)
 
 
 def check_may_pool(
@@ -121,15 +122,9 @@ def check_may_pool(
     """
     dataset, path = sequences.items.dataset, sequences.items.path
     check_name(sequences.items.field)
-    existing = dataset.get_field(path)
-    if existing is None:
+    if dataset.get_field(path) is None:
         return None
-    if not isinstance(existing, fo.VectorField):
-        raise DataError(
-            f"'{path}' is a field of type {type(existing).__name__}, not of vectors; choose "
-            "another name.",
-            "field",
-        )
+    check_kind(dataset, path)
     made = earlier(dataset, path)
     if overwrite:
         return made

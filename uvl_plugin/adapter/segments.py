@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import fiftyone as fo
-from bson import ObjectId
 from fiftyone.core.runs import RunConfig
 
-from uvl_plugin.adapter.documents import documents, value_at
+from uvl_plugin.adapter.documents import documents, new_label, value_at
 from uvl_plugin.adapter.fields import add_field, delete_field, rename_field
 from uvl_plugin.adapter.frames import FRAMES, Frames, NumberedFrames
 from uvl_plugin.adapter.images import Videos
@@ -180,7 +179,7 @@ def rates_and_files(frames: Frames) -> Iterator[tuple[str, str, float | None]]:
 
 def _timeline(segments: Sequence[Segment], names: Sequence[str]) -> dict[str, Any]:
     detections = [
-        _label(
+        new_label(
             "TemporalDetection",
             label=names[found.scene],
             support=[found.first, found.last],
@@ -194,15 +193,10 @@ def _timeline(segments: Sequence[Segment], names: Sequence[str]) -> dict[str, An
 
 def _shares(shares: Mapping[str, float]) -> dict[str, Any]:
     found = [
-        _label("Classification", label=name, confidence=share)
+        new_label("Classification", label=name, confidence=share)
         for name, share in sorted(shares.items(), key=lambda pair: -pair[1])
     ]
     return {"_cls": "Classifications", "classifications": found}
-
-
-def _label(kind: str, **attributes: Any) -> dict[str, Any]:
-    """A label as MongoDB keeps it."""
-    return {"_id": ObjectId(), "_cls": kind, "tags": [], **attributes}
 
 
 def _drop(dataset: fo.Dataset, paths: "Sequence[str] | Mapping[str, str]") -> None:

@@ -14,7 +14,7 @@ import fiftyone as fo
 import numpy as np
 from fiftyone.core.collections import SampleCollection
 
-from uvl_plugin.adapter.documents import Rows
+from uvl_plugin.adapter.documents import VECTOR, Rows
 from uvl_plugin.adapter.fields import add_field
 from uvl_plugin.adapter.frames import Frames
 from uvl_plugin.adapter.images import Images
@@ -138,7 +138,7 @@ def check_any_vector(items: Target) -> None:
     those of a view have, which reading them tells."""
     check_vectors(items)
     path = items.field if isinstance(items, Frames) else items.path
-    if items.collection.find_one({path: {"$type": ["binData", "array"]}}, {"_id": 1}) is None:
+    if items.collection.find_one({path: VECTOR}, {"_id": 1}) is None:
         raise DataError(
             f"None of the {_noun(items)} has a vector in '{items.path}'; embed them first.",
             "embeddings",
@@ -182,20 +182,25 @@ def check_may_write(dataset: fo.Dataset, path: str, space: str, *, overwrite: bo
             vectors that something else made.
     """
     check_name(path.rpartition(".")[2])
-    existing = dataset.get_field(path)
-    if existing is None:
+    if dataset.get_field(path) is None:
         return
-    if not isinstance(existing, fo.VectorField):
-        raise DataError(
-            f"'{path}' is a field of type {type(existing).__name__}, not of vectors; choose "
-            "another name.",
-            "field",
-        )
+    check_kind(dataset, path)
     made_by = origin_of(dataset, path).get("space")
     if not overwrite and made_by != space:
         raise DataError(
             f"'{path}' holds vectors of {made_by or 'unknown origin'}; choose another field, "
             "or pass overwrite=True to replace them.",
+            "field",
+        )
+
+
+def check_kind(dataset: fo.Dataset, path: str) -> None:
+    """Raises :class:`DataError` unless an existing field is one of vectors."""
+    existing = dataset.get_field(path)
+    if not isinstance(existing, fo.VectorField):
+        raise DataError(
+            f"'{path}' is a field of type {type(existing).__name__}, not of vectors; choose "
+            "another name.",
             "field",
         )
 

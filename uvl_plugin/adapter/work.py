@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from bson import ObjectId
 
-from uvl_plugin.adapter.documents import documents, value_at
+from uvl_plugin.adapter.documents import VECTOR, documents, value_at
 from uvl_plugin.adapter.frames import Frames, NumberedFrames
 from uvl_plugin.adapter.images import Images
 from uvl_plugin.adapter.parts import Clips, Patches
@@ -146,7 +146,7 @@ class FrameWork:
 
     def _count(self) -> int:
         videos = [ObjectId(key) for key in self.tried]
-        having = {self.items.field: {"$type": ["binData", "array"]}}
+        having = {self.items.field: VECTOR}
         pages = (videos[start : start + 10_000] for start in range(0, len(videos), 10_000))
         count = self.items.collection.count_documents
         return sum(count({"_sample_id": {"$in": page}, **having}) for page in pages)
