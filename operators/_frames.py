@@ -5,10 +5,10 @@ from fiftyone import ViewField as F
 from fiftyone.core.video import FramesView
 from fiftyone.operators import types
 
-from uvl_plugin.adapter.parts import clip_fields
 from uvl_plugin.media.frame_choice import FrameChoice
 
 from ._forms import add_setting
+from ._vectors import choose_whole_or_clips, chosen_clips
 
 _FPS, _STRIDE, _KEY, _EVERY = "fps", "stride", "key_frames", "every"
 _CHOICES = {
@@ -18,7 +18,6 @@ _CHOICES = {
     _EVERY: "Every frame",
 }
 _DEFAULTS = {_FPS: 2.0, _STRIDE: 10}
-_WHOLE = "whole videos"
 _NOT_WRITTEN = "Each video is decoded once; no picture of a frame is written."
 _SPECS = {spec.name: spec for spec in FrameChoice.specs()}
 
@@ -36,9 +35,7 @@ def choose_frames(inputs, ctx, samples):
         number = add_setting(inputs, _SPECS[name])
         number.default = _DEFAULTS[name]
     add_setting(inputs, _SPECS["max_frames"])
-    fields = clip_fields(ctx.dataset)
-    if fields:
-        inputs.enum("clips", [_WHOLE, *fields], default=_WHOLE, label="Only inside of clips")
+    choose_whole_or_clips(inputs, ctx, "clips", "Only inside of clips")
     chosen = chosen_frames(ctx)
     if not FrameChoice.problems({key: chosen[key] for key in chosen if key in _SPECS}):
         inputs.view("about", types.Notice(label=f"{_about(samples, chosen)} {_NOT_WRITTEN}"))
@@ -46,13 +43,13 @@ def choose_frames(inputs, ctx, samples):
 
 def chosen_frames(ctx):
     """What :func:`choose_frames` asked for, as :func:`uvl_plugin.embed` takes it."""
-    name, clips = _chosen(ctx), ctx.params.get("clips", _WHOLE)
+    name = _chosen(ctx)
     settings = {"max_frames": _given(ctx, "max_frames")}
     if name == _KEY:
         settings[_KEY] = True
     elif name in _DEFAULTS:
         settings[name] = _given(ctx, name, _DEFAULTS[name])
-    return {**settings, "clips": None if clips in (None, "", _WHOLE) else clips}
+    return {**settings, "clips": chosen_clips(ctx, "clips")}
 
 
 def _given(ctx, name, default=None):

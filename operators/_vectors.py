@@ -8,6 +8,7 @@ from uvl_plugin.core.errors import DataError
 from ._forms import mark
 
 _UNNAMED = ""
+_WHOLE = "whole videos"
 _OF_IMAGES = "The vectors to compare: of images, of objects in them, or of frames."
 _OF_VIDEOS = "The vectors to compare: of frames, of whole videos, or of clips."
 
@@ -85,6 +86,19 @@ def chosen_frame_vectors(ctx):
     """What :func:`choose_frame_vectors` asked for."""
     fields = frame_vectors(ctx.dataset)
     return ctx.params.get("embeddings") or (fields[-1] if fields else "frames.embedding")
+
+
+def choose_whole_or_clips(inputs, ctx, name, label):
+    """Adds the choice between whole videos and a field of clips, where there is one."""
+    fields = clip_fields(ctx.dataset)
+    if fields:
+        inputs.enum(name, [_WHOLE, *fields], default=_WHOLE, label=label)
+
+
+def chosen_clips(ctx, name):
+    """The field that :func:`choose_whole_or_clips` asked for; None for whole videos."""
+    chosen = ctx.params.get(name) or _WHOLE
+    return None if chosen == _WHOLE else chosen
 
 
 def _newest(choices):

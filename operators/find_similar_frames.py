@@ -14,8 +14,9 @@ from uvl_plugin.core.progress import part
 from uvl_plugin.frame_search import check_similar_frames, show_frames, similar_frames
 
 from ._forms import mark
-from ._jobs import JobOperator, run_job, show_message
-from ._vectors import chosen_number, holds_videos
+from ._jobs import run_job, show_message
+from ._vectors import chosen_number
+from ._videos import VideoOperator
 
 _FRAME, _TEXT = "frame", "text"
 _K, _GAP = 25, 1.0
@@ -25,16 +26,13 @@ _NOTHING = (
 )
 
 
-class FindSimilarFrames(JobOperator):
+class FindSimilarFrames(VideoOperator):
     about: ClassVar = {
         "name": "find_similar_frames",
         "label": "Find similar frames",
         "description": "Frames of videos that are like a frame, or a text",
         "icon": "image_search",
     }
-
-    def resolve_placement(self, ctx):
-        return super().resolve_placement(ctx) if holds_videos(ctx.dataset) else None
 
     def resolve_input(self, ctx):
         inputs = types.Object()

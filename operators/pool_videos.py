@@ -10,15 +10,21 @@ from uvl_plugin.pooling.base import poolings
 from uvl_plugin.videos import check_pool
 
 from ._forms import choose, chosen, free_name, mark
-from ._jobs import JobOperator, run_job, show_message
-from ._vectors import choose_frame_vectors, chosen_frame_vectors, holds_videos
+from ._jobs import run_job, show_message
+from ._vectors import (
+    choose_frame_vectors,
+    choose_whole_or_clips,
+    chosen_clips,
+    chosen_frame_vectors,
+    holds_videos,
+)
+from ._videos import VideoOperator
 
 _DEFAULT = "signature"
-_WHOLE = "whole videos"
 _NEXT = "Compute clusters, Index similarity and the others take it from here."
 
 
-class PoolVideos(JobOperator):
+class PoolVideos(VideoOperator):
     about: ClassVar = {
         "name": "pool_videos",
         "label": "Pool frames into videos or clips",
@@ -26,16 +32,11 @@ class PoolVideos(JobOperator):
         "icon": "compress",
     }
 
-    def resolve_placement(self, ctx):
-        return super().resolve_placement(ctx) if holds_videos(ctx.dataset) else None
-
     def resolve_input(self, ctx):
         samples = ctx.target_view(require_flat=True)
         inputs = types.Object()
         choose_frame_vectors(inputs, ctx)
-        clips = clip_fields(ctx.dataset)
-        if clips:
-            inputs.enum("patches_field", [_WHOLE, *clips], default=_WHOLE, label="What to pool")
+        choose_whole_or_clips(inputs, ctx, "patches_field", "What to pool")
         choose(inputs, ctx, poolings, "pooling", _DEFAULT)
         inputs.str(
             "field",
@@ -72,7 +73,7 @@ class PoolVideos(JobOperator):
             "embeddings": chosen_frame_vectors(ctx),
             "field": ctx.params.get("field") or _free_field(ctx),
             "pooling": chosen(ctx, poolings, "pooling", _DEFAULT),
-            "patches_field": _patches_field(ctx),
+            "patches_field": chosen_clips(ctx, "patches_field"),
             "overwrite": ctx.params.get("overwrite", False),
         }
 
@@ -82,14 +83,9 @@ class PoolVideos(JobOperator):
         yield show_message(ctx, severity, f"{result} {_NEXT}")
 
 
-def _patches_field(ctx):
-    chosen_field = ctx.params.get("patches_field") or _WHOLE
-    return None if chosen_field == _WHOLE else chosen_field
-
-
 def _free_field(ctx):
     """A name that neither the videos nor the clips have."""
-    patches_field, dataset = _patches_field(ctx), ctx.dataset
+    patches_field, dataset = chosen_clips(ctx, "patches_field"), ctx.dataset
     if patches_field in clip_fields(dataset) and holds_videos(dataset):
         before = Clips(dataset, "", patches_field).path
         every = dataset.get_field_schema(flat=True)

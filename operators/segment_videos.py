@@ -10,23 +10,21 @@ from uvl_plugin.adapter.frames import FRAMES
 from uvl_plugin.segmenting import check_segment
 
 from ._forms import add_settings, free_name, mark, settings_of
-from ._jobs import JobOperator, run_job, show_message
+from ._jobs import run_job, show_message
 from ._vectors import choose_frame_vectors, chosen_frame_vectors, holds_videos
+from ._videos import VideoOperator
 
 _SCENES = "the scenes that are found"
 _NEXT = "To see the timeline, open a video and choose Annotate, then Show tracks."
 
 
-class SegmentVideos(JobOperator):
+class SegmentVideos(VideoOperator):
     about: ClassVar = {
         "name": "segment_videos",
         "label": "Find segments",
         "description": "Shots of videos, on the timeline; the same scene has the same label",
         "icon": "movie_filter",
     }
-
-    def resolve_placement(self, ctx):
-        return super().resolve_placement(ctx) if holds_videos(ctx.dataset) else None
 
     def resolve_input(self, ctx):
         samples = ctx.target_view(require_flat=True)

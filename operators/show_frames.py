@@ -10,8 +10,8 @@ from uvl_plugin.adapter.frame_pictures import MOST
 from uvl_plugin.frame_search import show_frames
 
 from ._forms import mark
-from ._jobs import JobOperator, run_job, show_message
-from ._vectors import holds_videos
+from ._jobs import run_job, show_message
+from ._videos import VideoOperator
 
 _WHY = (
     "Without a picture of its own, FiftyOne shows the first frame of its video for each frame. "
@@ -19,16 +19,13 @@ _WHY = (
 )
 
 
-class ShowFrames(JobOperator):
+class ShowFrames(VideoOperator):
     about: ClassVar = {
         "name": "show_frames",
         "label": "Show pictures of frames",
         "description": "In a view of frames: each tile shows its own frame",
         "icon": "photo_library",
     }
-
-    def resolve_placement(self, ctx):
-        return super().resolve_placement(ctx) if holds_videos(ctx.dataset) else None
 
     def resolve_input(self, ctx):
         inputs = types.Object()

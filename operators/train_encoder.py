@@ -5,29 +5,30 @@ from typing import ClassVar
 from fiftyone.operators import types
 
 import uvl_plugin as uvl
-from uvl_plugin.adapter.parts import clip_fields
 from uvl_plugin.temporal.base import temporal_methods
 from uvl_plugin.temporal.checkpoint import temporal_names
 from uvl_plugin.watching import check_train_encoder, train_encoder
 
 from ._forms import choose, chosen, free_name, mark
-from ._jobs import JobOperator, run_job, show_message
-from ._vectors import choose_frame_vectors, chosen_frame_vectors, holds_videos
+from ._jobs import run_job, show_message
+from ._vectors import (
+    choose_frame_vectors,
+    choose_whole_or_clips,
+    chosen_clips,
+    chosen_frame_vectors,
+)
+from ._videos import VideoOperator
 
 _METHOD = "gru"
-_WHOLE = "whole videos"
 
 
-class TrainEncoder(JobOperator):
+class TrainEncoder(VideoOperator):
     about: ClassVar = {
         "name": "train_encoder",
         "label": "Train a temporal encoder",
         "description": "A network learns how things move in your own videos, without labels",
         "icon": "animation",
     }
-
-    def resolve_placement(self, ctx):
-        return super().resolve_placement(ctx) if holds_videos(ctx.dataset) else None
 
     def resolve_input(self, ctx):
         samples = ctx.target_view(require_flat=True)
@@ -39,9 +40,7 @@ class TrainEncoder(JobOperator):
             description="With the name and settings of a training that was stopped, it goes on.",
         )
         choose_frame_vectors(inputs, ctx)
-        clips = clip_fields(ctx.dataset)
-        if clips:
-            inputs.enum("patches_field", [_WHOLE, *clips], default=_WHOLE, label="Learn from")
+        choose_whole_or_clips(inputs, ctx, "patches_field", "Learn from")
         choose(inputs, ctx, temporal_methods, "method", _METHOD)
         inputs.bool("overwrite", default=False, label="Train anew in place of this encoder")
         try:
@@ -69,12 +68,11 @@ class TrainEncoder(JobOperator):
         )
 
     def _arguments(self, ctx):
-        patches_field = ctx.params.get("patches_field") or _WHOLE
         return {
             "method": chosen(ctx, temporal_methods, "method", _METHOD),
             "name": ctx.params.get("name") or _free_name(),
             "embeddings": chosen_frame_vectors(ctx),
-            "patches_field": None if patches_field == _WHOLE else patches_field,
+            "patches_field": chosen_clips(ctx, "patches_field"),
             "overwrite": ctx.params.get("overwrite", False),
         }
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.browser.driver import installed_chromium
+from tests.browser.driver import installed_chromium, served
 from tests.fiftyone_fixtures import *  # the fixtures, and FiftyOne on a private database
 
 
@@ -27,15 +27,8 @@ def all_digits(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(all_digits):
     """Where a real App server answers."""
-    import fiftyone as fo
-
-    from uvl_plugin.adapter.mongod import free_port
-
-    port = free_port()
-    session = fo.launch_app(all_digits, remote=True, address="127.0.0.1", port=port)
-    yield f"http://127.0.0.1:{port}"
-    session.close()
-    fo.close_app()
+    with served(all_digits) as address:
+        yield address
 
 
 @pytest.fixture

@@ -169,3 +169,17 @@ def installed_chromium() -> Iterator[App]:
         Path(folder).mkdir(parents=True, exist_ok=True)
     with chromium(program, Path(folder) if folder else None) as app:
         yield app
+
+
+@contextlib.contextmanager
+def served(dataset) -> Iterator[str]:
+    """A real App server on a dataset: where it answers."""
+    import fiftyone as fo
+
+    from uvl_plugin.adapter.mongod import free_port
+
+    port = free_port()
+    session = fo.launch_app(dataset, remote=True, address="127.0.0.1", port=port)
+    yield f"http://127.0.0.1:{port}"
+    session.close()
+    fo.close_app()

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import uvl_plugin as uvl
-from tests.browser.driver import installed_chromium
+from tests.browser.driver import installed_chromium, served
 from tests.media.videos import burnt_in, encode
 from uvl_plugin.frame_search import similar_frames
 
@@ -59,17 +59,10 @@ def clips(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(clips, tmp_path_factory):
     """Where a real App server answers, with pictures of frames in a folder of its own."""
-    import fiftyone as fo
-
-    from uvl_plugin.adapter.mongod import free_port
-
-    port = free_port()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UVL_FRAMES", str(tmp_path_factory.mktemp("frames")))
-        session = fo.launch_app(clips, remote=True, address="127.0.0.1", port=port)
-        yield f"http://127.0.0.1:{port}"
-        session.close()
-        fo.close_app()
+        with served(clips) as address:
+            yield address
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.browser.driver import served
 from uvl_plugin.adapter.demo_clips import planned_clips, write_clip
 from uvl_plugin.adapter.failures import FAILED_TAG
 
@@ -31,15 +32,8 @@ def clips(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(clips):
     """Where a real App server answers."""
-    import fiftyone as fo
-
-    from uvl_plugin.adapter.mongod import free_port
-
-    port = free_port()
-    session = fo.launch_app(clips, remote=True, address="127.0.0.1", port=port)
-    yield f"http://127.0.0.1:{port}"
-    session.close()
-    fo.close_app()
+    with served(clips) as address:
+        yield address
 
 
 def test_frames_are_embedded_and_segments_found(app, address, clips):

@@ -5,6 +5,7 @@ import os
 import pytest
 
 import uvl_plugin as uvl
+from tests.browser.driver import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.real_data]
 
@@ -40,15 +41,8 @@ def films(real_data):
 @pytest.fixture
 def address(films):
     """Where a real App server answers, a new one for each test: it would open the last video."""
-    import fiftyone as fo
-
-    from uvl_plugin.adapter.mongod import free_port
-
-    port = free_port()
-    session = fo.launch_app(films, remote=True, address="127.0.0.1", port=port)
-    yield f"http://127.0.0.1:{port}"
-    session.close()
-    fo.close_app()
+    with served(films) as address:
+        yield address
 
 
 @pytest.fixture
