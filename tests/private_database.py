@@ -11,6 +11,9 @@ from pathlib import Path
 from uvl_plugin.adapter.mongod import private_mongod
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+_PREFIX = "uvl-tests-"
+_MEMORY = Path("/dev/shm")  # FiftyOne waits for the disk at every change of a field
+_BYTES = 4 * 2**30  # free in memory, or the database goes to the disk
 
 
 @functools.cache
@@ -20,7 +23,8 @@ def start() -> Path:
     Returns:
         The temporary folder, removed when the process ends.
     """
-    folder = Path(tempfile.mkdtemp(prefix="uvl-tests-"))
+    _remove_left_over()
+    folder = _new_folder(Path(tempfile.gettempdir()))
     (folder / "plugins").mkdir()
     (folder / "plugins" / "uvl_plugin").symlink_to(REPOSITORY)
     os.environ |= {
@@ -37,10 +41,43 @@ def start() -> Path:
         "FIFTYONE_BRAIN_CONFIG_PATH": str(folder / "brain_config.json"),
     }
     stack = contextlib.ExitStack()
-    stack.callback(shutil.rmtree, folder, ignore_errors=True)
-    stack.enter_context(private_mongod(folder / "db"))
+    for made in (folder, _database()):
+        stack.callback(shutil.rmtree, made, ignore_errors=True)
+    stack.enter_context(private_mongod(_database()))
     atexit.register(stack.close)
     return folder
+
+
+@functools.cache
+def _database() -> Path:
+    return _new_folder(_MEMORY if _has_room(_MEMORY) else Path(tempfile.gettempdir()))
+
+
+def _new_folder(parent: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
+
+
+def _has_room(folder: Path) -> bool:
+    return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > _BYTES
+
+
+def _remove_left_over() -> None:
+    """Removes what tests left that were killed."""
+    for parent in (Path(tempfile.gettempdir()), _MEMORY):
+        for folder in parent.glob(f"{_PREFIX}*-*"):
+            owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
+            if owner.isdigit() and not _is_running(int(owner)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def check() -> None:
@@ -48,4 +85,4 @@ def check() -> None:
     import fiftyone.core.odm as foo
 
     options = foo.get_db_client().admin.command("getCmdLineOpts")
-    assert options["parsed"]["storage"]["dbPath"] == str(start() / "db")
+    assert options["parsed"]["storage"]["dbPath"] == str(_database())
