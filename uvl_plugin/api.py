@@ -294,7 +294,7 @@ def cluster(
             result, clusters = cluster_embeddings(found, algorithm, part(report, 0.2, 0.7))
         result = dataclasses.replace(result, n_missing=n_missing)
         made = clusterings.new_clustering(
-            place, run_key, result, clusters, algorithm, like=earlier, seconds=watch.seconds
+            place, run_key, found, result, clusters, algorithm, like=earlier, seconds=watch.seconds
         )
         with watch.stage("write"):
             everything = made.values(np.arange(len(result)), result.strengths, found)

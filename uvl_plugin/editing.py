@@ -96,6 +96,11 @@ class Clusters:
         return list(self._run.edited.steps)
 
     @property
+    def edits(self) -> list[dict[str, str]]:
+        """The edits that hold, the oldest first: what was ``said``, ``who`` did it and ``when``."""
+        return clusterings.edits_in(self._run.config)[0]
+
+    @property
     def n_undone(self) -> int:
         """How many edits were taken back and can be done again."""
         return len(self._run.history.undone)

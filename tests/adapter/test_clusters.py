@@ -1,12 +1,13 @@
 """Living with clusters: edits, undo, new samples."""
 
 from collections import Counter
+from datetime import datetime
 
 import numpy as np
 import pytest
 
 import uvl_plugin as uvl
-from uvl_plugin.adapter import writer
+from uvl_plugin.adapter import vectors, writer
 from uvl_plugin.adapter.clusterings import open_clustering
 
 
@@ -190,6 +191,53 @@ def test_a_failure_while_writing_takes_the_edit_back(clustered, monkeypatch):
     assert everything(clustered) == before
     assert uvl.clusters(clustered, "look").steps == []
     assert written == [written[0]] * 2
+
+
+def test_a_rename_reads_no_vectors_and_writes_no_arrays(clustered, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a rename needs no vectors")
+
+    kept = clustered._doc.runs["look"]
+    before = kept.results.grid_id
+    monkeypatch.setattr(vectors, "pages", refuse)
+    uvl.clusters(clustered, "look").rename("look 01", "zeros")
+    uvl.clusters(clustered, "look").undo()
+    assert kept.results.grid_id == before
+    monkeypatch.undo()
+    uvl.clusters(clustered, "look").merge("look 00", "look 01")
+    assert kept.results.grid_id != before
+    assert not kept.results.fs.exists(before)
+
+
+def test_a_rename_forgets_the_arrays_of_what_was_undone(clustered):
+    clusters = uvl.clusters(clustered, "look")
+    clusters.move(clusters.members("look 00")[:3], "look 01")
+    clusters.undo()
+    clusters.rename("look 01", "zeros")
+    again = uvl.clusters(clustered, "look")
+    assert again.steps == ["renamed look 01 to zeros"]
+    assert again.sizes == clusters.sizes == Counter(labels_of(clustered).values())
+
+
+def test_edits_are_listed_with_who_and_when(clustered):
+    clusters = uvl.clusters(clustered, "look", who="ada")
+    clusters.rename("look 01", "zeros")
+    clusters.dissolve("look 02")
+    clusters.undo()
+    (edit,) = uvl.clusters(clustered, "look").edits
+    assert (edit["said"], edit["who"]) == ("renamed look 01 to zeros", "ada")
+    assert datetime.fromisoformat(edit["when"]).tzinfo is not None
+
+
+def test_an_edit_leaves_what_others_noted_in_the_record(clustered):
+    clusters = uvl.clusters(clustered, "look")
+    config = clustered.get_run_info("look").config
+    config.evaluation = {"purity": 0.5}
+    clustered.update_run_config("look", config)
+    clusters.merge("look 00", "look 01")
+    clustered.reload()
+    assert clustered.get_run_info("look").config.evaluation == {"purity": 0.5}
+    assert clustered.get_run_info("look").config.n_clusters == 5
 
 
 def test_deleted_samples_do_not_hinder(clustered):

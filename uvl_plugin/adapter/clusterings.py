@@ -1,5 +1,6 @@
 """A clustering as the dataset keeps it: opened, edited, added to, written back."""
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,23 @@ from uvl_plugin.adapter.cluster_fields import (
     cluster_field,
     still_there,
 )
-from uvl_plugin.adapter.runs import ClusteringRunConfig, ClusteringRunResults, origin_of, owner_of
+from uvl_plugin.adapter.cluster_figures import (
+    changed_clusters,
+    entries,
+    figures_in,
+    first_figures,
+    new_figures,
+    noted,
+)
+from uvl_plugin.adapter.runs import (
+    Arrays,
+    ClusteringRunConfig,
+    ClusteringRunResults,
+    keys_of,
+    origin_of,
+    owner_of,
+    update_run,
+)
 from uvl_plugin.adapter.target import Target
 from uvl_plugin.adapter.vectors import read_items
 from uvl_plugin.clustering.assign import ClusterModel
@@ -33,9 +50,10 @@ from uvl_plugin.curation.edits import Assign
 from uvl_plugin.curation.history import History
 from uvl_plugin.curation.identity import carried_names
 from uvl_plugin.curation.naming import COARSE, FINE, names_of, other_names
-from uvl_plugin.curation.remodel import remodelled
+from uvl_plugin.curation.remodel import Remodelled, remodelled
 
 LABELS = "labels"
+_CHANGING = ("history", "steps", "clusters", "figures", "n_items", "n_clusters", "n_noise")
 _EDIT = "edit "  # before the names of the arrays that edits need
 _RAW = "raw "  # before those of the model as it came out
 
@@ -67,21 +85,12 @@ class Clustering:
         Raises:
             DataError: if there are none, or ``samples`` are parts of another kind.
         """
-        embeddings, patches_field = self.config.embeddings, _patches_field(self.config)
-        name = embeddings if patches_field is None else embeddings.rpartition(".")[2]
-        items = target.target(samples, name, patches_field=patches_field)
-        if items.path != embeddings:
-            raise DataError(
-                f"The run '{self.run_key}' is of vectors in '{embeddings}', and what was passed "
-                f"are {items.unit}; pass the dataset or a view of whole samples."
-            )
-        return items
+        return items_of(samples, self.run_key, self.config)
 
     @property
     def place(self) -> ClusterField:
         """Its fields."""
-        before = self.items.path.removesuffix(self.items.field)
-        return cluster_field(self.items, self.config.field.removeprefix(before))
+        return place_of(self.items, self.config)
 
     @cached_property
     def history(self) -> History:
@@ -188,20 +197,23 @@ class Clustering:
         """
         edited = history.replay(self.raw, self.named)
         parts = self.results.arrays[self.config.parts]
-        new = remodelled(self.raw_model, parts, edited.labels, self.vectors_of)
-        changed = self._recorded(edited, history, new.model)
+        same = np.array_equal(edited.labels, self.edited.labels)  # only names change
+        new = None if same else remodelled(self.raw_model, parts, edited.labels, self.vectors_of)
+        changed = self._changed(edited, history, self.results.model if new is None else new.model)
+        rows = np.flatnonzero((self._names != changed._names).any(axis=0))
+        changed.config.figures = self._figures(changed, rows)
         try:
-            self._write_changes(changed, new.rows, new.prepared, progress)
+            changed._record(with_arrays=not (same and _are_same(self.history, history)))
+            self._write_changes(changed, rows, new, progress)
         except BaseException:
             self.restore()
-            changed._write_changes(self, new.rows[:0], new.prepared[:0], silent)
+            changed._write_changes(self, rows, None, silent)
             raise
         return changed
 
     def restore(self) -> None:
         """Writes record and arrays as they are here, over what was recorded since."""
-        self.dataset.update_run_config(self.run_key, self.config)
-        self.dataset.save_run_results(self.run_key, self.results)
+        self._record()
 
     def with_items(
         self, ids: np.ndarray, clusters: np.ndarray, strengths: np.ndarray, leaves: np.ndarray
@@ -216,17 +228,22 @@ class Clustering:
         """
         added = {"ids": ids, "strengths": strengths, "fine": leaves}
         nothing = np.full(len(ids), NOISE, np.int64)
-        arrays = {
-            name: np.concatenate([array, added.get(name, nothing)])
-            if name in ("ids", "labels", "strengths", "coarse", "fine")
-            else array
-            for name, array in self.results.arrays.items()
+        arrays = self.results.arrays
+        longer = {
+            name: np.concatenate([arrays[name], added.get(name, nothing)])
+            for name in ("ids", "labels", "strengths", "coarse", "fine")
         }
-        results = self._results(arrays, self.results.model)
+        results = self._results(arrays.replaced(longer), self.results.model)
         bigger = Clustering(self.dataset, self.run_key, self.config, results)
         history = self.history.apply(Assign(items=ids, clusters=clusters))
         edited = history.replay(bigger.raw, self.named)
-        return bigger._recorded(edited, history, self.results.model)
+        changed = bigger._changed(edited, history, self.results.model)
+        known = figures_in(self.config)
+        for number in np.unique(clusters).tolist():
+            known.get(number, {}).pop("firmness", None)
+        changed.config.figures = noted(edited, self.results.model, known)
+        changed._record()
+        return changed
 
     def values(
         self, rows: np.ndarray, strengths: np.ndarray, known: Embeddings | None = None
@@ -237,39 +254,68 @@ class Clustering:
             strengths: shape ``(m,)``, NaN: as it is.
             known: vectors of all items, in their order; None: read where they are needed.
         """
-        edited, arrays = self.edited, self.results.arrays
-        stem, level = self.config.stem, self.config.level
-        labels = edited.labels
-        others = other_names(labels, edited.names, arrays[level], level, stem)
+        labels = self.edited.labels
+        names, others = self._names
         nearest: list[tuple[str, float] | None] = [None] * len(rows)
         lost = np.flatnonzero(labels[rows] == NOISE)
         if len(lost) and self.results.model.n_clusters:
             read = self.vectors_of if known is None else known.vectors.__getitem__
             for place, near in zip(lost, _nearest(self, read(rows[lost])), strict=True):
                 nearest[place] = near
-        return FieldValues(
-            edited.raw.ids[rows],
-            names_of(labels[rows], edited.names, stem),
-            others[rows],
-            strengths,
-            nearest,
-        )
+        ids = self.edited.raw.ids[rows]
+        return FieldValues(ids, names[rows], others[rows], strengths, nearest)
 
     def _write_changes(
-        self, changed: "Clustering", rows: np.ndarray, prepared: np.ndarray, progress: Progress
+        self,
+        changed: "Clustering",
+        rows: np.ndarray,
+        new: Remodelled | None,
+        progress: Progress,
     ) -> None:
-        """Writes the labels of the items whose cluster, or whose name, is another than before."""
-        before, after = self._names(), changed._names()
-        different = np.flatnonzero((before != after).any(axis=0))
-        strengths = np.full(len(after[0]), np.nan, np.float32)
+        """Writes the labels of some items.
+
+        Args:
+            rows: of the items.
+            new: the model where it is another than before.
+        """
+        strengths = np.full(len(self.raw.ids), np.nan, np.float32)
         labels = changed.edited.labels
-        strengths[rows] = changed.results.model.strengths(prepared, labels[rows])
+        if new is not None:
+            own = np.isin(new.rows, rows)
+            known = new.rows[own]
+            strengths[known] = new.model.strengths(new.prepared[own], labels[known])
         raw = labels == changed.raw.labels
         strengths[raw] = changed.results.arrays["strengths"][raw]
         strengths[labels == NOISE] = 0.0
-        values = changed.values(different, strengths[different])
+        values = changed.values(rows, strengths[rows])
         writer.update_clusters(self.place, changed.config, self.run_key, values, progress)
 
+    def _figures(self, changed: "Clustering", rows: np.ndarray) -> str:
+        """The figures of each cluster after an edit; firmness is not known any more where
+        strengths may change: the fields tell it.
+
+        Args:
+            rows: items whose labels are written.
+        """
+        before, after = self.edited.labels, changed.edited.labels
+        known = figures_in(self.config)
+        numbers = changed_clusters(before, after)
+        new = new_figures(changed.edited, changed.results.model, numbers, self._found)
+        written = np.concatenate([numbers, after[rows]])
+        for number in np.unique(written).tolist():
+            known.get(number, {}).pop("firmness", None)
+        for number in numbers.tolist():
+            known[number] = new.get(number, {})
+        return noted(changed.edited, changed.results.model, known)
+
+    def _found(self, rows: np.ndarray) -> Embeddings | None:
+        """Vectors of those of its items that still have one; None where none has."""
+        try:
+            return read_items(self.items, still_there(self.items, self.raw.ids[rows].tolist()))[0]
+        except DataError:
+            return None
+
+    @cached_property
     def _names(self) -> np.ndarray:
         """Names at both levels, shape ``(2, n)``."""
         labels, names = self.edited.labels, self.edited.names
@@ -277,24 +323,31 @@ class Clustering:
         others = other_names(labels, names, self.results.arrays[level], level, stem)
         return np.stack([names_of(labels, names, stem), others])
 
-    def _recorded(self, edited: Edited, history: History, model: ClusterModel) -> "Clustering":
-        """Writes record and arrays."""
-        config = self.config.copy()
+    def _changed(self, edited: Edited, history: History, model: ClusterModel) -> "Clustering":
+        """After other edits; nothing is written, and the figures in its record are still those from
+        before."""
+        config = copy.copy(self.config)  # what is in it is replaced, and never changed
         config.history = history.to_dict()
         config.steps = list(edited.steps)
-        config.clusters = _clusters(edited)
+        config.clusters = entries(edited)
         config.n_items, config.n_clusters = len(edited.labels), len(edited.names)
         config.n_noise = int(np.sum(edited.labels == NOISE))
-        arrays = {k: v for k, v in self.results.arrays.items() if not k.startswith(_EDIT)}
-        arrays |= {_EDIT + name: array for name, array in history.arrays().items()}
-        results = self._results(arrays, model, config)
-        self.dataset.update_run_config(self.run_key, config)
-        self.dataset.save_run_results(self.run_key, results)
-        return Clustering(self.dataset, self.run_key, config, results)
+        needed = {_EDIT + name: array for name, array in history.arrays().items()}
+        arrays = self.results.arrays.replaced(needed, instead_of=_EDIT)
+        changed = Clustering(
+            self.dataset, self.run_key, config, self._results(arrays, model, config)
+        )
+        vars(changed).update(edited=edited, history=history)  # need not be computed again
+        return changed
+
+    def _record(self, *, with_arrays: bool = True) -> None:
+        """Writes its record, and its arrays unless these are the same as before."""
+        values = {name: getattr(self.config, name, None) for name in _CHANGING}
+        update_run(self.dataset, self.run_key, values, self.results if with_arrays else None)
 
     def _results(
         self,
-        arrays: dict[str, np.ndarray],
+        arrays: Arrays,
         model: ClusterModel,
         config: ClusteringRunConfig | None = None,
     ) -> ClusteringRunResults:
@@ -311,6 +364,47 @@ def open_clustering(dataset: fo.Dataset, run_key: str) -> Clustering:
     check_clustering(dataset, run_key)
     results = dataset.load_run_results(run_key, cache=False, load_view=False)
     return Clustering(dataset, run_key, results.config, results)
+
+
+def record_of(dataset: fo.Dataset, run_key: str) -> ClusteringRunConfig:
+    """The record of a run, without its arrays.
+
+    Raises:
+        DataError: if there is no such run, or it is no clustering.
+    """
+    check_clustering(dataset, run_key)
+    return dataset.get_run_info(run_key).config
+
+
+def items_of(samples: SampleCollection, run_key: str, config: ClusteringRunConfig) -> Target:
+    """The items of the kind of a run in ``samples``, with the vectors that were clustered; see
+    :meth:`Clustering.items_in`."""
+    embeddings, patches_field = config.embeddings, _patches_field(config)
+    name = embeddings if patches_field is None else embeddings.rpartition(".")[2]
+    items = target.target(samples, name, patches_field=patches_field)
+    if items.path != embeddings:
+        raise DataError(
+            f"The run '{run_key}' is of vectors in '{embeddings}', and what was passed "
+            f"are {items.unit}; pass the dataset or a view of whole samples."
+        )
+    return items
+
+
+def place_of(items: Target, config: ClusteringRunConfig) -> ClusterField:
+    """The fields of a run, of its items."""
+    before = items.path.removesuffix(items.field)
+    return cluster_field(items, config.field.removeprefix(before))
+
+
+def edits_in(config: ClusteringRunConfig) -> tuple[list[dict[str, str]], int]:
+    """The edits that hold, oldest first: what was ``said``, ``who`` did it and ``when``; and how
+    many were taken back."""
+    edits = config.history["edits"]
+    held = zip(config.steps, edits[: config.history["n_done"]], strict=True)
+    return (
+        [{"said": said, "who": edit["who"], "when": edit["when"]} for said, edit in held],
+        len(edits) - config.history["n_done"],
+    )
 
 
 def clustering_of(dataset: fo.Dataset, field: str) -> Clustering | None:
@@ -349,13 +443,13 @@ def check_clustering(dataset: fo.Dataset, run_key: str, argument: str = "run_key
 
 def clustering_keys(dataset: fo.Dataset) -> list[str]:
     """Keys of the clusterings of a dataset."""
-    infos = ((key, dataset.get_run_info(key).config) for key in dataset.list_runs())
-    return [key for key, config in infos if isinstance(config, ClusteringRunConfig)]
+    return keys_of(dataset, ClusteringRunConfig)
 
 
 def new_clustering(
     place: ClusterField,
     run_key: str,
+    found: Embeddings,
     result: ClusteringResult,
     model: ClusterModel,
     algorithm: Clusterer,
@@ -367,6 +461,7 @@ def new_clustering(
 
     Args:
         place: the items that were clustered, with their vectors, and the cluster field.
+        found: these vectors, in the order of ``result``.
         like: an earlier run; clusters that are still the same keep its names.
     """
     items, dataset = place.items, place.items.dataset
@@ -415,24 +510,23 @@ def new_clustering(
         "fine": result.fine,
         **{f"{_RAW}{name}": getattr(model, name) for name in ("centroids", "owners", "radii")},
     }
-    results = ClusteringRunResults(dataset, config, run_key, model, arrays)
+    results = ClusteringRunResults(dataset, config, run_key, model, Arrays(arrays))
     made = Clustering(dataset, run_key, config, results)
-    config.clusters = _clusters(made.edited)
+    known = first_figures(made.edited, model, result.strengths, found.vectors)
+    config.clusters = entries(made.edited)
+    config.figures = noted(made.edited, model, known)
     return made
+
+
+def _are_same(first: History, second: History) -> bool:
+    """Whether both need the same arrays."""
+    before, after = first.arrays(), second.arrays()
+    return before.keys() == after.keys() and all(before[name] is after[name] for name in before)
 
 
 def _patches_field(config: ClusteringRunConfig) -> str | None:
     """Whose labels the items are; None for samples and frames, and in records of earlier times."""
     return getattr(config, "patches_field", None)
-
-
-def _clusters(edited: Edited) -> list[dict[str, Any]]:
-    """Number, name and size of each cluster as it is now, for whoever reads only the record."""
-    sizes = edited.sizes
-    return [
-        {"number": number, "name": name, "size": sizes[number]}
-        for number, name in edited.names.items()
-    ]
 
 
 def _named(stem: str, n_clusters: int) -> Callable[[int], str]:
@@ -451,12 +545,9 @@ def _nearest(clustering: Clustering, vectors: np.ndarray) -> list[tuple[str, flo
     ]
 
 
-def _without(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
+def _without(prefix: str, arrays: Arrays) -> dict[str, np.ndarray]:
+    names = [name for name in arrays if name.startswith(prefix)]  # the others stay packed
+    return {name.removeprefix(prefix): arrays[name] for name in names}
 
 
 def _tree(tree: Tree | None) -> dict[str, list] | None:

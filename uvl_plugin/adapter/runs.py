@@ -7,11 +7,14 @@ the name ``uvl_plugin.adapter.runs``, loads the records with their own classes.
 import base64
 import io
 import zlib
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
+from bson import json_util
+from eta.core.utils import get_class_name
 from fiftyone.core.collections import SampleCollection
 from fiftyone.core.runs import Run, RunConfig, RunResults
 
@@ -84,6 +87,8 @@ class ClusteringRunConfig(RunConfig):
         n_missing, sizes, names: what came out: clusters are numbered by size, the largest first.
         n_items, n_clusters, n_noise, clusters: as it is now, after edits and assignments; number,
             name and size of each cluster.
+        figures: of these clusters, see :func:`uvl_plugin.adapter.cluster_figures.noted`; records of
+            earlier times do not have them.
         tree: how the fine clusters join: merges and heights, or None.
         parts: which of the arrays has the parts that a new sample may be near to.
         stem, next_number: how new clusters are called, and from which number they count.
@@ -91,6 +96,8 @@ class ClusteringRunConfig(RunConfig):
         history: the edits over what came out, those that were taken back included.
         steps: those that hold, in words.
         evaluation: the last one, or None.
+        proposals: names for clusters, by number, see :mod:`uvl_plugin.adapter.proposals`; may be
+            missing.
         seconds: time by stage.
         versions: of the packages.
     """
@@ -106,6 +113,57 @@ class ClusteringRun(FieldRun):
         known = (path for path in dataset.get_field_schema(flat=True) if path not in levels)
         beside = (path for path in known if path.startswith(f"{self.config.field}_"))
         return levels + [path for path in beside if owner_of(dataset, path) == key]
+
+
+class Arrays(Mapping[str, np.ndarray]):
+    """Arrays by name, of which each is unpacked when it is first asked for, and packed once.
+
+    Args:
+        arrays: as they are; they must not be changed afterwards.
+        texts: others, as :func:`packed` gave them.
+    """
+
+    def __init__(
+        self,
+        arrays: Mapping[str, np.ndarray] | None = None,
+        texts: Mapping[str, str] | None = None,
+    ):
+        self._arrays = dict(arrays or {})
+        self._texts = dict(texts or {})
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._arrays:
+            self._arrays[name] = unpacked(self._texts[name])
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._arrays, **self._texts})
+
+    def __len__(self) -> int:
+        return len({**self._arrays, **self._texts})
+
+    def text(self, name: str) -> str:
+        """An array, packed."""
+        if name not in self._texts:
+            self._texts[name] = packed(self._arrays[name])
+        return self._texts[name]
+
+    def replaced(self, new: Mapping[str, np.ndarray], instead_of: str = "") -> "Arrays":
+        """With other arrays.
+
+        Args:
+            new: that are added, or replace those of the same name.
+            instead_of: leaves out the others whose names begin so; "": none.
+        """
+        gone = {
+            name
+            for name in self
+            if (name in new and self._arrays.get(name) is not new[name])
+            or (instead_of and name.startswith(instead_of) and name not in new)
+        }
+        arrays = {name: array for name, array in self._arrays.items() if name not in gone}
+        texts = {name: text for name, text in self._texts.items() if name not in gone}
+        return Arrays({**arrays, **new}, texts)
 
 
 class ClusteringRunResults(RunResults):
@@ -124,7 +182,7 @@ class ClusteringRunResults(RunResults):
         config: Any,
         key: str,
         model: ClusterModel,
-        arrays: dict[str, np.ndarray],
+        arrays: Arrays,
         backend: Any = None,
     ):
         super().__init__(samples, config, key, backend=backend)
@@ -140,9 +198,11 @@ class ClusteringRunResults(RunResults):
             "centroids": packed(self.model.centroids),
             "owners": packed(self.model.owners),
             "radii": packed(self.model.radii),
-            "mean": packed(preparation.mean),
-            "components": packed(preparation.components),
-            "arrays": {name: packed(array) for name, array in self.arrays.items()},
+            "mean": None if preparation.mean is None else packed(preparation.mean),
+            "components": (
+                None if preparation.components is None else packed(preparation.components)
+            ),
+            "arrays": {name: self.arrays.text(name) for name in self.arrays},
         }
 
     @classmethod
@@ -157,13 +217,49 @@ class ClusteringRunResults(RunResults):
             unpacked(d["radii"]),
             d["metric"],
         )
-        arrays = {name: unpacked(text) for name, text in d["arrays"].items()}
-        return cls(samples, config, key, model, arrays)
+        return cls(samples, config, key, model, Arrays(texts=d["arrays"]))
 
 
-def packed(array: np.ndarray | None) -> str | None:
-    if array is None:
-        return None
+def keys_of(dataset: fo.Dataset, kind: type[RunConfig]) -> list[str]:
+    """Keys of the runs whose records are of this class; no record is copied, as FiftyOne's
+    ``get_run_info`` does."""
+    kept = Run._get_run_docs(dataset)
+    return [key for key in dataset.list_runs() if kept[key].config["cls"] == get_class_name(kind)]
+
+
+def update_run(
+    dataset: fo.Dataset,
+    run_key: str,
+    values: Mapping[str, Any],
+    results: ClusteringRunResults | None = None,
+) -> None:
+    """Writes some values of a record, and with them its arrays, by one step of the database.
+
+    FiftyOne's ``update_run_config`` writes all of a record and copies it three times, which for a
+    thousand clusters takes longer than the rest of an edit; and its ``save_run_results`` deletes
+    the old arrays before it writes the new ones.
+
+    Args:
+        values: JSON types, by name; the others stay as they are.
+        results: None: those that are there stay.
+    """
+    kept = Run._get_run_doc(dataset, run_key)
+    changes = {f"config.{name}": value for name, value in values.items()}
+    files, old = kept.results.fs, kept.results.grid_id
+    new = old
+    if results is not None:
+        text = json_util.dumps(results.serialize()).encode()
+        new = files.put(text, content_type="application/json")
+    kept._get_collection().update_one({"_id": kept.id}, {"$set": {**changes, "results": new}})
+    dict.update(kept.config, values)  # without noting that it has to be saved
+    if results is not None:
+        files.delete(old)
+        kept.results.grid_id, kept.results.gridout = new, None
+        dataset._run_cache[run_key] = results
+
+
+def packed(array: np.ndarray) -> str:
+    """An array as text, as a record can hold it."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return base64.b64encode(zlib.compress(buffer.getvalue(), 1)).decode()

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from uvl_plugin.core.embeddings import NOISE, noise_name
+from uvl_plugin.curation.joint import distinct, joint
 
 FINE, COARSE = "fine", "coarse"
 
@@ -34,10 +35,7 @@ def other_names(
         level: whether that level is :data:`FINE` or :data:`COARSE`.
     """
     inside = np.flatnonzero(labels != NOISE)
-    pairs, member = np.unique(
-        np.stack([labels[inside], other[inside]], axis=1), axis=0, return_inverse=True
-    )
-    counts = np.bincount(member, minlength=len(pairs))
+    pairs, member, counts = joint(labels[inside], other[inside])
     of_pair = _fine(pairs, names) if level == FINE else _coarse(pairs, counts, names, run_key)
     found = np.full(len(labels), noise_name(run_key), dtype=object)
     found[inside] = np.array(of_pair, dtype=object)[member]
@@ -69,5 +67,5 @@ def _coarse(
 
 
 def _looked_up(labels: np.ndarray, names: Mapping[int, str]) -> np.ndarray:
-    numbers, member = np.unique(labels, return_inverse=True)
+    numbers, member, _ = distinct(labels)
     return np.array([names[number] for number in numbers.tolist()], dtype=object)[member]

@@ -7,6 +7,7 @@ import numpy as np
 
 from uvl_plugin.clustering.assign import ClusterModel
 from uvl_plugin.core.embeddings import NOISE
+from uvl_plugin.curation.joint import joint
 
 _WHOLE = 0.95  # a part keeps its centroid while so many of its members are in one cluster
 
@@ -43,9 +44,7 @@ def remodelled(
         labels: edited cluster of each item, shape ``(n,)``, noise -1.
         vectors_of: takes rows, shape ``(m,)``, and gives their vectors, ``(m, dim)``.
     """
-    pairs, member, counts = np.unique(
-        np.stack([parts, labels], axis=1), axis=0, return_inverse=True, return_counts=True
-    )
+    pairs, member, counts = joint(parts, labels)
     owners, broken = _owners(pairs, counts, len(raw.centroids))
     kept = np.setdiff1d(labels, NOISE)
     homeless = np.setdiff1d(kept, owners[~broken])
