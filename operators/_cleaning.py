@@ -14,7 +14,7 @@ from ._vectors import add_names, choose_vectors, chosen_names, chosen_number, ch
 
 
 class CleaningOperator(JobOperator):
-    """An operator on one verb of ``uvl_plugin.cleaning``.
+    """An operator on one verb that looks for single items.
 
     Class attributes:
         verb, check: the verb, and what raises its errors before any work.
@@ -37,12 +37,20 @@ class CleaningOperator(JobOperator):
         if self.number is not None:
             name, label, description = self.number
             inputs.float(name, label=label, description=description)
+        self.ask(inputs, ctx)
         add_names(inputs, self.field, self.names)
         try:
             type(self).check(ctx.target_view(), **self._arguments(ctx))
         except uvl.UVLError as error:
             mark(inputs, error, "embeddings" if self.on_vectors else "field")
         return types.Property(inputs, view=types.View(label=self.about["label"]))
+
+    def ask(self, inputs, ctx):
+        """Adds what only this operator asks for."""
+
+    def asked(self, ctx):
+        """That, as the verb takes it."""
+        return {}
 
     def execute(self, ctx):
         samples, arguments, verb = ctx.target_view(), self._arguments(ctx), type(self).verb
@@ -69,7 +77,7 @@ class CleaningOperator(JobOperator):
     def _arguments(self, ctx):
         number = {} if self.number is None else {self.number[0]: chosen_number(ctx, self.number[0])}
         vectors = chosen_vectors(ctx) if self.on_vectors else {}
-        return {**vectors, **number, **chosen_names(ctx, self.field)}
+        return {**vectors, **number, **chosen_names(ctx, self.field), **self.asked(ctx)}
 
     def _show(self, ctx, samples, result):
         yield ctx.ops.reload_dataset()
@@ -88,6 +96,7 @@ class GroupsOperator(CleaningOperator):
             "compared": result.n_items,
             "duplicates": len(result.of),
             "groups": result.n_groups,
+            "by": result.by,
             "threshold": result.threshold,
             "without_vector": result.n_missing,
             "failed": len(result.failures),

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from uvl_plugin.cleaning import check_find_copies, find_copies
+from uvl_plugin.deduplicating import check_find_copies, find_copies
 
 from ._cleaning import GroupsOperator
 
@@ -13,6 +13,7 @@ class FindCopies(GroupsOperator):
         "label": "Find copies of files",
         "description": "Files that are byte for byte the same, wherever they lie",
         "icon": "file_copy",
+        "risk_level": "medium",
     }
     verb, check = find_copies, check_find_copies
     field = "copy"

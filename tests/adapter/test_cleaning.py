@@ -9,7 +9,8 @@ import pytest
 import uvl_plugin as uvl
 from uvl_plugin import cleaning
 from uvl_plugin.adapter import curating
-from uvl_plugin.cleaning import find_copies, find_duplicates, find_outliers, score_uniqueness
+from uvl_plugin.cleaning import find_outliers, score_uniqueness
+from uvl_plugin.deduplicating import find_copies, find_duplicates
 
 N, DIM = 60, 16
 PAIRS = {40: 3, 41: 3, 42: 7}  # rows that are nearly the same as an earlier one

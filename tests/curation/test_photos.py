@@ -1,9 +1,14 @@
 """The usual threshold and cut on photographs, with real weights."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
+from tests.curation.test_alike import as_jpeg, pictures_of, resized
 from uvl_plugin.backbones.timm import Timm
+from uvl_plugin.curation.alike import alike
+from uvl_plugin.curation.confirmed import Candidates, candidates, confirmed
 from uvl_plugin.curation.duplicates import near_duplicates, usual_threshold
 from uvl_plugin.curation.outlying import outlying, usual_cut
 from uvl_plugin.media.images import read_image
@@ -53,6 +58,22 @@ def test_copies_that_were_darkened_or_cropped_are_found_and_other_photos_are_not
     found = near_duplicates(every, usual_threshold(every))
     assert (~found.kept[PHOTOS:]).mean() >= 0.95
     assert (photo[found.of] == photo)[~found.kept].mean() >= 0.95
+
+
+def test_strongly_altered_copies_are_confirmed_by_their_pixels_and_nothing_else(
+    photos, vectors, encode
+):
+    altered = [as_jpeg(photo, 50) for photo in photos[:15]]
+    altered += [resized(photo, 0.5) for photo in photos[15:30]]
+    every = np.concatenate([vectors, encode(altered)])
+    pictures = pictures_of([*photos, *altered])
+    near = candidates(every)
+    same = alike(pictures, near.left, near.right)
+    agreeing = Candidates(near.left[same], near.right[same], near.reach)
+    found = confirmed(every, agreeing, partial(alike, pictures))
+    assert (~found.kept[PHOTOS:]).mean() >= 0.95
+    photo = np.concatenate([np.arange(PHOTOS), np.arange(30)])
+    assert (photo[found.of] == photo).all()
 
 
 def test_noise_and_plain_colours_are_odder_than_photos_and_some_are_outliers(vectors, encode):

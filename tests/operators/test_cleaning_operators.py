@@ -68,6 +68,18 @@ def test_near_duplicates_are_found_and_shown(cleaned):
     assert len(cleaned.load_saved_view("Near duplicate")) == 2 * COPIES
 
 
+def test_without_a_threshold_pixels_decide_unless_only_vectors_shall(cleaned):
+    text = said(messages(started("find_duplicates", cleaned, {})))[1]
+    assert "that can be kept, by vectors and pixels: see the saved view" in text
+    cleaned.reload()
+    assert set(cleaned.match_tags("near_duplicate").values("id")) >= set(
+        cleaned.values("id")[-COPIES:]
+    )
+    params = {"vectors_only": True, "overwrite": True}
+    text = said(messages(started("find_duplicates", cleaned, params)))[1]
+    assert "within a distance of" in text
+
+
 def test_objects_can_be_chosen_by_their_vectors(objects):
     field = form("find_duplicates", objects)["embeddings"]
     assert field.type.values == ["emb", "boxes.detections.own"]
@@ -110,6 +122,28 @@ def test_copies_of_files_are_found_and_what_cannot_be_read_is_named(cleaned, tmp
     )
     assert text.endswith("Files that could not be read: 1 (No such file or directory).")
     assert shown_view(told)["name"] == "Copy"
+
+
+def test_poor_images_are_found_and_shown(cleaned, objects, tmp_path):
+    cleaned.add_sample(fo.Sample(filepath=str(tmp_path / "missing.png")))
+    severity, text = said(told := messages(started("find_poor_images", cleaned, {})))
+    assert severity == "warning"
+    assert text.startswith("1 of 206 images are poor (1 broken): see the saved view 'Quality'.")
+    assert shown_view(told)["name"] == "Quality"
+    params = {"field": "look", "patches_field": "boxes", "quality": {"sharpness": 1000}}
+    assert form("find_poor_images", cleaned)["patches_field"].type.values[1:] == ["boxes"]
+    text = said(messages(started("find_poor_images", cleaned, params)))[1]
+    assert text.startswith("205 of 205 objects are poor (205 blurred)")
+    wrong = form("find_poor_images", cleaned, {"show_settings": True, "quality": {"dark": 2}})
+    assert wrong["quality"].type.properties["dark"].invalid
+
+
+def test_frames_of_videos_are_meant_by_themselves(videos):
+    inputs = form("find_poor_images", videos)
+    assert "patches_field" not in inputs
+    assert not inputs["field"].invalid
+    with pytest.raises(ExecutionError, match="None of the 80 frames can be read"):
+        execute("find_poor_images", videos, {})
 
 
 def test_outliers_are_found_and_shown(cleaned):

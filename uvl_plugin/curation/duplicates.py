@@ -157,7 +157,7 @@ def usual_threshold(
 def usual_threshold_in(space: Space, metric: str) -> float:
     """:func:`usual_threshold` of what :func:`~uvl_plugin.curation.metric.space_of` gave, at least
     two items."""
-    most = _MOST * _mean_square(space.vectors)
+    most = _MOST * mean_square(space.vectors)
     n = len(space)
     last = min(_NEIGHBORS, n - 1)
     if last < 2:
@@ -176,7 +176,7 @@ def usual_threshold_in(space: Space, metric: str) -> float:
     return float(from_squares(np.array(square), metric))
 
 
-def _mean_square(vectors: np.ndarray) -> float:
+def mean_square(vectors: np.ndarray) -> float:
     """The mean squared distance of all pairs, each with itself too."""
     mean = vectors.mean(axis=0, dtype=np.float64)
     squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64).mean()
