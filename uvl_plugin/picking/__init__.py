@@ -1,0 +1,1 @@
+"""What to label: pickers, one file each, and how many of each cluster."""
