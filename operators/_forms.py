@@ -84,7 +84,7 @@ def choose_backbone(
     default: str,
     *,
     settings: bool = True,
-    kind: type = Backbone,
+    kind: type | tuple[type, ...] = Backbone,
     suitable: str = "",
 ) -> None:
     """Adds the choice of a backbone: checkpoints, presets and families.
@@ -116,7 +116,7 @@ def chosen_backbone(ctx: foo.ExecutionContext, default: str) -> Any:
     return chosen(ctx, backbones, "backbone", default, _backbone_presets(Backbone))
 
 
-def _backbone_presets(kind: type) -> dict[str, Preset]:
+def _backbone_presets(kind: type | tuple[type, ...]) -> dict[str, Preset]:
     """What was trained here, and the presets; a name that both have means the preset."""
     everything = {name: _trained(name) for name in checkpoint_names()} | presets
     return {
