@@ -22,7 +22,7 @@ doctor: .venv/.ready  ## what this computer has and lacks, and how to mend it
 	@$(BIN)/uvl doctor
 
 test: .venv/.ready-dev  ## run the tests; ARGS="-k kmeans" chooses some
-	$(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(AT_ONCE) $(ARGS)  # the processes share the cores
 
 test-lowest:  ## run the tests with the oldest packages that are allowed
 	$(PYTHON) scripts/setup_env.py --lowest

@@ -31,6 +31,10 @@ TABLES = {  # in the order of RESULTS.md: name and file
     "motions": "motions",
     "index": "index",
     "similarity": "similarity",
+    "planted_duplicates": "planted_duplicates",
+    "workbench": "workbench",
+    "cluster_names": "cluster_names",
+    "label_efficiency": "label_efficiency",
     "gpu": "gpu",
     "gpu_training": "gpu_training",
 }
@@ -45,6 +49,8 @@ _WITHOUT_FIFTYONE = {
     "segments",
     "motions",
     "index",
+    "cluster_names",
+    "label_efficiency",
     "gpu",
     "gpu_training",
 }

@@ -77,7 +77,10 @@ class JobOperator(foo.Operator):
     """An operator that does long work: at once or delegated, with a button over the grid.
 
     Class attributes:
-        about: name, label, description and icon, as ``foo.OperatorConfig`` takes them.
+        about: name, label, description, icon and risk level, as ``foo.OperatorConfig`` takes them.
+            Of all operators here, ``"low"`` reads only, ``"medium"`` adds fields, tags, views or
+            runs that can be removed again, ``"high"`` changes what is there, and ``"dangerous"``
+            writes files where the user says or sends data to another machine.
     """
 
     about: ClassVar[dict[str, str]]

@@ -18,6 +18,7 @@ class AssignSamples(JobOperator):
         "label": "Assign new samples to clusters",
         "description": "Put samples that came later into the clusters of a run",
         "icon": "move_to_inbox",
+        "risk_level": "medium",
     }
 
     def resolve_input(self, ctx):

@@ -19,6 +19,7 @@ class CompareRuns(foo.Operator):
             label="Compare two clusterings",
             description="Which clusters are the same, which were split or merged",
             icon="compare_arrows",
+            risk_level="low",
             dynamic=True,
         )
 

@@ -29,6 +29,7 @@ class ComputeClusters(JobOperator):
         "label": "Compute clusters",
         "description": "Group images, objects, frames or videos whose vectors are close to each other",
         "icon": "workspaces",
+        "risk_level": "medium",
     }
 
     def resolve_input(self, ctx):

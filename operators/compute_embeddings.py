@@ -28,6 +28,7 @@ class ComputeEmbeddings(JobOperator):
         "label": "Compute embeddings",
         "description": "Turn every image, object or video frame into a vector with a deep network",
         "icon": "scatter_plot",
+        "risk_level": "medium",
     }
 
     def resolve_input(self, ctx):

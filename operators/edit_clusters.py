@@ -31,6 +31,7 @@ class EditClusters(foo.Operator):
             label="Edit clusters",
             description="Rename, merge, split or move; every edit can be undone",
             icon="edit",
+            risk_level="high",
             dynamic=True,
         )
 

@@ -25,6 +25,7 @@ class EvaluateClusters(JobOperator):
         "label": "Evaluate clusters",
         "description": "How good clusters are, with labels and without",
         "icon": "fact_check",
+        "risk_level": "medium",
     }
 
     def resolve_input(self, ctx):

@@ -29,6 +29,7 @@ class ExplainCluster(JobOperator):
         "label": "Explain a cluster",
         "description": "Typical, farthest and boundary members, and where in them it is decided",
         "icon": "lightbulb",
+        "risk_level": "medium",
     }
 
     def resolve_input(self, ctx):

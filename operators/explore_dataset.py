@@ -23,6 +23,7 @@ class ExploreDataset(JobOperator):
         "label": "Explore this dataset",
         "description": "Vectors, clusters, similarity index and map in one click",
         "icon": "travel_explore",
+        "risk_level": "medium",
     }
 
     def resolve_input(self, ctx):

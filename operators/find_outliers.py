@@ -13,6 +13,7 @@ class FindOutliers(CleaningOperator):
         "label": "Find outliers",
         "description": "Images, objects, frames or videos unlike anything near them",
         "icon": "report",
+        "risk_level": "medium",
     }
     verb, check = find_outliers, check_find_outliers
     field = "outlier"

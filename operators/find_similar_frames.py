@@ -32,6 +32,7 @@ class FindSimilarFrames(VideoOperator):
         "label": "Find similar frames",
         "description": "Frames of videos that are like a frame, or a text",
         "icon": "image_search",
+        "risk_level": "medium",
     }
 
     def resolve_input(self, ctx):

@@ -39,6 +39,7 @@ class IndexSimilarity(JobOperator):
         "label": "Index similarity",
         "description": "Sorts by similarity: to images, objects, frames or videos, and by text",
         "icon": "image_search",
+        "risk_level": "medium",
     }
 
     def resolve_input(self, ctx):

@@ -30,6 +30,7 @@ class PoolVideos(VideoOperator):
         "label": "Pool frames into videos or clips",
         "description": "One vector for each whole video or clip, made of those of its frames",
         "icon": "compress",
+        "risk_level": "medium",
     }
 
     def resolve_input(self, ctx):

@@ -21,6 +21,7 @@ class ScoreItems(JobOperator):
         "label": "Score cluster members",
         "description": "Margin, distance, silhouette, outlier score and stability of each item",
         "icon": "speed",
+        "risk_level": "medium",
     }
 
     def resolve_input(self, ctx):

@@ -13,6 +13,7 @@ class ScoreUniqueness(CleaningOperator):
         "label": "Score uniqueness",
         "description": "How unlike all others each image, object, frame or video is",
         "icon": "fingerprint",
+        "risk_level": "medium",
     }
     verb, check = score_uniqueness, check_score_uniqueness
     field = "uniqueness"

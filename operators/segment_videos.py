@@ -24,6 +24,7 @@ class SegmentVideos(VideoOperator):
         "label": "Find segments",
         "description": "Shots of videos, on the timeline; the same scene has the same label",
         "icon": "movie_filter",
+        "risk_level": "medium",
     }
 
     def resolve_input(self, ctx):

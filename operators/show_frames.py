@@ -25,6 +25,7 @@ class ShowFrames(VideoOperator):
         "label": "Show pictures of frames",
         "description": "In a view of frames: each tile shows its own frame",
         "icon": "photo_library",
+        "risk_level": "medium",
     }
 
     def resolve_input(self, ctx):

@@ -19,6 +19,7 @@ class StopJob(foo.Operator):
             label="Stop a job",
             description="End a job of this plugin; the same job can be taken up again later",
             icon="stop_circle",
+            risk_level="medium",
             dynamic=True,
         )
 

@@ -46,6 +46,7 @@ class TrainBackbone(JobOperator):
         "label": "Train a backbone on this dataset",
         "description": "A network learns from your own images, without labels",
         "icon": "school",
+        "risk_level": "medium",
     }
 
     def resolve_input(self, ctx):

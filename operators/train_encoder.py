@@ -28,6 +28,7 @@ class TrainEncoder(VideoOperator):
         "label": "Train a temporal encoder",
         "description": "A network learns how things move in your own videos, without labels",
         "icon": "animation",
+        "risk_level": "medium",
     }
 
     def resolve_input(self, ctx):

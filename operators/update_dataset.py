@@ -16,6 +16,7 @@ class UpdateDataset(JobOperator):
         "label": "Update everything",
         "description": "Embed what is new, add it to the indexes, assign it to clusters",
         "icon": "update",
+        "risk_level": "high",
     }
 
     def resolve_input(self, ctx):

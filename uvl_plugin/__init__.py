@@ -17,8 +17,10 @@ _HOME = {
     "embed": "api",
     "cluster": "api",
     "index": "searching",
-    "find_duplicates": "cleaning",
-    "find_copies": "cleaning",
+    "find_duplicates": "deduplicating",
+    "find_copies": "deduplicating",
+    "find_poor_images": "inspecting",
+    "Quality": "curation.quality",
     "find_outliers": "cleaning",
     "score_uniqueness": "cleaning",
     "update": "updating",
@@ -27,8 +29,14 @@ _HOME = {
     "score": "insight",
     "compare": "insight",
     "explain": "explaining",
+    "select": "selecting",
+    "label_clusters": "labelling",
+    "review": "reviewing",
+    "report": "reporting",
     "assign": "editing",
     "clusters": "editing",
+    "propose_names": "proposing",
+    "accept_names": "accepting",
     "Clusters": "editing",
     "pool": "videos",
     "train_encoder": "watching",
@@ -72,11 +80,12 @@ def __dir__() -> list[str]:
 
 
 def _registered() -> dict[str, type]:
-    """Every backbone, algorithm, kind of index, training method, augmentation, pooling and temporal
-    method by the name of its class."""
+    """Every backbone, algorithm, kind of index, training method, augmentation, pooling, temporal
+    method and picker by the name of its class."""
     from uvl_plugin.backbones.base import backbones
     from uvl_plugin.clustering.base import clusterers
     from uvl_plugin.indexing.kind import index_kinds
+    from uvl_plugin.picking.base import pickers
     from uvl_plugin.pooling.base import poolings
     from uvl_plugin.temporal.base import temporal_methods
     from uvl_plugin.training.augmentation.base import augmentations
@@ -84,5 +93,6 @@ def _registered() -> dict[str, type]:
 
     registries = (
         backbones, clusterers, index_kinds, methods, augmentations, poolings, temporal_methods,
+        pickers,
     )  # fmt: skip
     return {name: cls for entries in registries for name, cls in entries.by_class_name().items()}

@@ -16,7 +16,7 @@ from tests.media.videos import H264, encode
 from tests.private_database import REPOSITORY
 
 PROGRAM = Path(__file__).with_name("embed_until_killed.py")
-N, KILLS = 1500, 10
+N, KILLS = 1500, 5
 
 
 def decoded(log: Path) -> list[str]:
@@ -55,7 +55,7 @@ def killed_again_and_again(dataset, log: Path, field: str, n_times: int, longest
 
 
 @pytest.mark.timeout(900)
-def test_killed_ten_times_and_taken_up_again(make_dataset, digit_files, tmp_path):
+def test_killed_again_and_again_and_taken_up_again(make_dataset, digit_files, tmp_path):
     paths = [digit_files[number % len(digit_files)][0] for number in range(N)]
     dataset = make_dataset(paths)
     dataset.persistent = True

@@ -18,8 +18,11 @@ from uvl_plugin.clustering.base import clusterers
 JOBS = {
     "compute_embeddings", "compute_clusters", "explore_dataset", "train_backbone",
     "assign_samples", "evaluate_clusters", "explain_cluster", "score_items",
+    "name_clusters",
     "index_similarity", "find_duplicates", "find_copies", "find_outliers", "score_uniqueness",
-    "update_dataset",
+    "find_poor_images",
+    "update_dataset", "select_samples", "write_report",
+    "label_clusters", "send_to_annotation", "export_view",
 }  # fmt: skip
 VIDEO_JOBS = {
     "train_encoder",
@@ -34,8 +37,10 @@ NAMES = {
     "edit_clusters",
     "compare_runs",
     "stop_job",
+    "uvl_clusters",
     "uvl_training",
     "uvl_evaluation",
+    "uvl_review",
 }
 
 
