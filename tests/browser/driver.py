@@ -123,6 +123,10 @@ class App:
         self.cy("new-panel-btn").first.click()
         self.page.get_by_text(name, exact=True).first.click()
 
+    def card(self, name: str):
+        """The card of a cluster in the panel Clusters."""
+        return self.cy("uvl-open").filter(has_text=name).first
+
     def search_by_text(self, text: str) -> None:
         """Opens the search of the magnifier and asks for a text."""
         self.cy("action-sort-by-similarity").click()
