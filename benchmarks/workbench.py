@@ -42,8 +42,8 @@ def workbench(setting: Setting) -> Section:
         dataset.delete()
     body = (
         f"{n:,} samples with vectors of {_DIM} numbers in {k:,} clusters. Opening is the cards and "
-        f"the thumbnails of the first {_CARDS}; an edit is opening the run, the edit, and writing "
-        "record and fields.\n\n"
+        f"the thumbnails of the first {_CARDS}; an edit is opening the run, the edit, writing "
+        "record and fields, and the cards after it.\n\n"
         + table(
             ("step", "seconds", "CPU, without the database"),
             [[name, f"{median(t):.2f}", f"{median(t, 'cpu'):.2f}"] for name, t in times.items()],
@@ -77,7 +77,11 @@ def _steps(dataset: fo.Dataset) -> Iterator[Step]:
     some = random.Random(0).sample(first.members(names[0]) + first.members(names[1]), _MOVED)
 
     def edit(verb: str, *given: Any) -> Callable[[], object]:
-        return lambda: getattr(uvl.clusters(dataset, _KEY), verb)(*given)
+        def work() -> object:
+            getattr(uvl.clusters(dataset, _KEY), verb)(*given)
+            return cards(dataset, _KEY)
+
+        return work
 
     yield "open", lambda: _opened(dataset)
     yield "rename", edit("rename", names[0], "renamed")

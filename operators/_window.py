@@ -3,7 +3,6 @@
 import hashlib
 import json
 import time
-from dataclasses import asdict
 
 from bson import json_util
 
@@ -66,7 +65,9 @@ class Window:
 
     def board(self):
         """All that the browser draws."""
-        return asdict(self.cards()) | {
+        found = self.cards()
+        return vars(found) | {
+            "cards": [vars(card) for card in found.cards],  # asdict would copy each value
             "runs": clustering_keys(self.ctx.dataset),
             "labels": self.labels or "",
             "noise": self.noise,

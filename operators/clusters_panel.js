@@ -9,8 +9,9 @@
   const React = window.React;
   const { createElement: h, useCallback, useEffect, useMemo, useRef, useState } = React;
 
-  const PAGE = 48; // cards that are added at once while scrolling
-  const PICTURES = 60; // in one request
+  const PAGE = 24; // cards that are drawn first, and added at once while scrolling
+  const FIRST = 18; // small pictures in the first request, so that some are there soon
+  const PICTURES = 60; // in each one after it
   const PAUSE = 150; // milliseconds of quiet before new cards are asked for
 
   const SORTS = {
@@ -62,7 +63,7 @@
     }
 
     next() {
-      const ids = [...this.wanted].slice(0, PICTURES);
+      const ids = [...this.wanted].slice(0, this.found.size ? PICTURES : FIRST);
       if (this.running || !ids.length) return;
       this.running = true;
       this.ask(ids, (urls) => {

@@ -210,15 +210,17 @@ def _send(ctx, board):
 
 
 def _edit(ctx, act: Callable):
-    """Does one edit, sends the cards as they are then, and lets the grid follow."""
+    """Does one edit, sends the cards as they are then, and lets the grid follow: after the cards,
+    which the App would else not draw before it has read all samples in sight again."""
     before = Window(ctx)
     act(uvl.clusters(ctx.dataset, before.run_key, who=ctx.user_id or ""))
-    ctx.ops.reload_samples()
     after = Window(ctx)
     if before.names:
         after.parted = Parted(before.parted.base, _still_selected(before, after))
-        ctx.ops.set_view(view=after.view(after.names))
     _send(ctx, after.board())
+    if before.names:
+        ctx.ops.set_view(view=after.view(after.names))
+    ctx.ops.reload_samples()
     said = after.config.steps[-1] if after.config.steps else "no edits: as it came out"
     ctx.ops.notify(f"{said[:1].upper()}{said[1:]}.", variant="success")
 

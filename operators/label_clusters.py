@@ -8,7 +8,7 @@ from fiftyone.operators import types
 import uvl_plugin as uvl
 from uvl_plugin.adapter.clusterings import clustering_keys, open_clustering
 from uvl_plugin.adapter.frames import FRAMES
-from uvl_plugin.adapter.reviews import count
+from uvl_plugin.adapter.matching import count
 from uvl_plugin.labelling import check_label_clusters, reviewed
 
 from ._clusters import choose_run, chosen_run, clusters_of, patches_field_of

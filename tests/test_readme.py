@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_the_lines_for_users_run(folders, untrained_downloads, capsys):
 
     names = {}
     usage = [block for block in BLOCKS if not block.startswith("# uvl_plugin/")]
-    assert len(usage) == 8
+    assert len(usage) == 9
     exec(usage[0], names)  # noqa: S102  our own README
     exec(usage[1], names)  # noqa: S102
     labels = [fo.Classification(label=path[-10]) for path in names["dataset"].values("filepath")]
@@ -78,6 +79,12 @@ def test_the_lines_for_users_run(folders, untrained_downloads, capsys):
     assert len(names["dataset"].exists("uniqueness")) >= 50
     assert "10 images embedded into 'mobilenet'" in said
     exec(usage[7], names)  # noqa: S102
+    said = capsys.readouterr().out
+    assert "20 of 60 images are picked" in said
+    assert "images got a label in 'kind'" in said
+    assert Path("report.html").read_text().startswith("<!DOCTYPE html>")
+    assert names["dataset"].count_sample_tags()["keep"] == 20
+    exec(usage[8], names)  # noqa: S102
     said = capsys.readouterr().out
     assert re.search(r"2 videos have \d+ segments of \d+ scenes", said)
     assert "2 videos have a new vector in 'vector'" in said

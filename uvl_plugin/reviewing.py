@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uvl_plugin.adapter import reviews
-from uvl_plugin.adapter.reviews import EXCLUDE, KEEP, Found
+from uvl_plugin.adapter import decisions, review_queues
+from uvl_plugin.adapter.marks import EXCLUDE, KEEP
+from uvl_plugin.adapter.review_queues import Found
 from uvl_plugin.adapter.samples import dataset_of
 from uvl_plugin.core.errors import DataError
 
@@ -85,7 +86,7 @@ class Review:
         and picks; counted anew each time."""
         return tuple(
             Queue(found.name, found.label, found.items.unit, *found.counts())
-            for found in reviews.queues(self._dataset)
+            for found in review_queues.queues(self._dataset)
         )
 
     def view(self, name: str, *, only_open: bool = True) -> "SampleCollection":
@@ -126,25 +127,25 @@ class Review:
         Raises:
             DataError: if there is none.
         """
-        n_items = reviews.undo(self._dataset)
-        reviews.save_views(self._dataset)
+        n_items = decisions.undo(self._dataset)
+        decisions.save_views(self._dataset)
         return n_items
 
     @property
     def n_undoable(self) -> int:
         """How many decisions can be taken back."""
-        return reviews.n_undoable(self._dataset)
+        return decisions.n_undoable(self._dataset)
 
     @property
     def excluded(self) -> "SampleCollection":
         """The samples that were excluded; saved as "Excluded" with the first decision."""
-        return reviews.excluded(self._dataset)
+        return decisions.excluded(self._dataset)
 
     @property
     def without_excluded(self) -> "SampleCollection":
         """Everything else, without the objects, clips and frames that were excluded; saved as
         "Without excluded"."""
-        return reviews.excluded(self._dataset, kept=True)
+        return decisions.excluded(self._dataset, kept=True)
 
     def __str__(self) -> str:
         queues = self.queues
@@ -153,7 +154,7 @@ class Review:
         return ". ".join(map(str, queues)) + "."
 
     def _found(self, name: str) -> Found:
-        found = {one.name: one for one in reviews.queues(self._dataset)}
+        found = {one.name: one for one in review_queues.queues(self._dataset)}
         if name not in found:
             known = ", ".join(found) or "none"
             raise DataError(f"There is no queue '{name}' to review. Queues: {known}.", "queue")
@@ -163,8 +164,8 @@ class Review:
         if isinstance(items, str):
             raise DataError(f"Ids must be a list, got the text {items!r}.")
         ids = list(items) if isinstance(items, Sequence | np.ndarray) else items.values("id")
-        changed = reviews.decide(self._dataset, ids, decision)
-        reviews.save_views(self._dataset)
+        changed = decisions.decide(self._dataset, ids, decision)
+        decisions.save_views(self._dataset)
         return Decision(decision, changed, len(set(ids)) - sum(changed.values()))
 
 

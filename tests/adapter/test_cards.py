@@ -5,6 +5,7 @@ import io
 from collections import Counter
 
 import fiftyone as fo
+import fiftyone.core.odm as foo
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,6 +15,7 @@ from tests.adapter.kinds import KINDS, make_kind
 from tests.media.videos import H264, burnt_in, encode
 from uvl_plugin.adapter import vectors
 from uvl_plugin.adapter.cards import cards, thumbnails
+from uvl_plugin.adapter.runs import ClusteringRunResults
 from uvl_plugin.adapter.views import frames_view
 
 
@@ -40,7 +42,7 @@ def nothing_large(monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("cards must not read this")
 
-    monkeypatch.setattr(fo.Dataset, "load_run_results", refuse)
+    monkeypatch.setattr(ClusteringRunResults, "_from_dict", refuse)
     monkeypatch.setattr(vectors, "pages", refuse)
 
 
@@ -155,6 +157,16 @@ def test_cards_follow_every_edit_and_undo(kind):
         assert now.exemplars == before.exemplars
         assert now.firmness == pytest.approx(before.firmness, abs=1e-6)
         assert (now.cohesion, now.novelty) == pytest.approx((before.cohesion, before.novelty))
+
+
+def test_the_record_is_what_the_database_has_now(images):
+    runs, own = foo.get_db_conn().runs, {"_dataset_id": images.dataset._doc.id, "key": "look"}
+    runs.update_one(own, {"$set": {"config.n_items": 3}})  # as another process does
+    assert cards(images.dataset, "look").n_items == 3
+    record = runs.find_one_and_delete(own)
+    with pytest.raises(uvl.DataError, match="deleted meanwhile"):
+        cards(images.dataset, "look")
+    runs.insert_one(record)
 
 
 def test_figures_are_those_of_the_vectors(images):

@@ -9,7 +9,8 @@ from PIL import Image
 
 import uvl_plugin as uvl
 from tests.adapter.kinds import make_kind
-from uvl_plugin.adapter import reviews
+from uvl_plugin.adapter import decisions as noted
+from uvl_plugin.adapter.marks import DECISIONS
 
 N_FOUND = 2
 
@@ -52,8 +53,7 @@ def decisions(kind):
     if kind.is_label:
         ids, tags = (list(itertools.chain(*rows)) for rows in (ids, tags))
     found = {
-        key: [tag for tag in own if tag in reviews.DECISIONS]
-        for key, own in zip(ids, tags, strict=True)
+        key: [tag for tag in own if tag in DECISIONS] for key, own in zip(ids, tags, strict=True)
     }
     return {key: " and ".join(own) for key, own in found.items() if own}
 
@@ -110,8 +110,8 @@ def test_decisions_are_taken_back_one_after_the_other(kind):
 
 
 def test_only_the_last_decisions_can_be_taken_back(images, monkeypatch):
-    monkeypatch.setattr(reviews, "_NOTES", 3)
-    monkeypatch.setattr(reviews, "_PORTION", 10)  # several notes for one decision
+    monkeypatch.setattr(noted, "_NOTES", 3)
+    monkeypatch.setattr(noted, "_PORTION", 10)  # several notes for one decision
     review, ids = uvl.review(images.dataset), images.ids()
     for number in range(5):
         (review.keep if number % 2 else review.exclude)(ids)

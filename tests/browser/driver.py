@@ -125,7 +125,8 @@ class App:
 
     def card(self, name: str):
         """The card of a cluster in the panel Clusters."""
-        return self.cy("uvl-open").filter(has_text=name).first
+        name_on_card = self.cy("uvl-name").get_by_text(name, exact=True)
+        return self.cy("uvl-open").filter(has=name_on_card)
 
     def search_by_text(self, text: str) -> None:
         """Opens the search of the magnifier and asks for a text."""

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,11 @@ class Story:
         self.dataset.reload()
         return next(reversed(self.dataset.get_run_info("flowers").config.steps), "")
 
+    def wait_for_step(self, said):
+        self.app.wait_until(lambda: self.last_step() == said)
+        self.app.cy("uvl-edits").get_by_text(said).first.wait_for(state="attached")
+        self.app.cy("uvl-idle").wait_for(state="attached")
+
     def select(self, *names):
         """Clicks on clusters; the grid then shows these."""
         if self.app.cy("uvl-show-all").is_visible():
@@ -66,17 +72,17 @@ class Story:
             self.app.card(name).click(modifiers=["Control"] if total else [])
             total += sizes[name]
             self.app.wait_for_count(total)
+            self.app.cy("uvl-selected").get_by_text(f", {total} images").wait_for()
 
-    def form(self, tool, text):
+    def form(self, tool):
         """Opens the form of another operator from the panel."""
         self.app.cy(f"uvl-{tool}").click()
-        self.app.page.get_by_role("heading", name=text).or_(
-            self.app.page.get_by_text(text, exact=True).last
-        ).first.wait_for()
         self.app.button("Execute").wait_for()
 
     def input_of(self, label):
-        return self.app.page.get_by_text(label, exact=True).last.locator("xpath=following::input[1]")
+        return self.app.page.get_by_text(label, exact=True).last.locator(
+            "xpath=following::input[1]"
+        )
 
     def explore(self, weights):
         """1. Vectors, clusters, an index and a map, in one form."""
@@ -86,13 +92,15 @@ class Story:
         app.page.get_by_text("Show all settings of backbone and algorithm").click()
         app.choose("DINOv2 base", "torchvision")
         app.page.locator('input[value="DEFAULT"]').fill(str(weights))
+        app.choose("Automatic", "k-means")
+        app.page.locator('input[value="10"]').first.fill("6")
         app.choose("umap", "pca")
         self.picture("explore")
         app.execute()
         app.wait_for_text("300 images embedded into 'flowers_embedding'", seconds=300)
         app.close_dialog()
         assert sum(self.sizes().values()) == 300
-        assert 3 <= len(self.sizes()) <= 9
+        assert len(self.sizes()) == 6
 
     def open_the_panel(self):
         """2. A card for each cluster."""
@@ -104,9 +112,14 @@ class Story:
         self.picture("panel")
 
     def look_at_a_cluster(self):
-        """3. A click leaves its images in the grid."""
-        self.select(next(iter(self.sizes())))
+        """3. A click leaves its images in the grid, and on the map."""
+        app, (name, size) = self.app, next(iter(self.sizes().items()))
+        self.select(name)
+        app.open_panel("Embeddings")
+        app.page.get_by_text("flowers_map").first.click()
+        app.wait_for_text(re.compile(rf"\b{size} in view"))
         self.picture("look")
+        app.page.locator('[data-cy="panel-tab-embeddings"] button').click()
 
     def merge_two(self):
         """4."""
@@ -114,7 +127,7 @@ class Story:
         together = self.sizes()[first] + self.sizes()[second]
         self.select(first, second)
         self.app.cy("uvl-merge").click()
-        self.app.wait_until(lambda: self.last_step() == f"merged {second} into {first}")
+        self.wait_for_step(f"merged {second} into {first}")
         assert self.sizes()[first] == together
         assert second not in self.sizes()
         self.picture("merge")
@@ -126,7 +139,7 @@ class Story:
         self.select(name)
         self.app.cy("uvl-split").click()
         self.app.cy("uvl-done").click()
-        self.app.wait_until(lambda: self.last_step() == f"split {name} into 2 clusters")
+        self.wait_for_step(f"split {name} into 2 clusters")
         (new,) = self.sizes().keys() - before.keys()
         assert self.sizes()[name] + self.sizes()[new] == before[name]
         assert self.sizes()[new] > 0
@@ -136,13 +149,13 @@ class Story:
         for name in list(self.sizes()):
             view = self.dataset.match({"flowers_cluster.label": name})
             kind = view.count_values("kind.label")
-            wanted = self.free(max(kind, key=kind.get))
+            wanted, size = self.free(max(kind, key=kind.get)), len(view)
             self.select(name)
             self.app.cy("uvl-rename").click()
             self.app.cy("uvl-new-name").fill(wanted)
             self.app.cy("uvl-done").click()
-            self.app.wait_until(lambda: self.last_step() == f"renamed {name} to {wanted}")
-            assert self.sizes()[wanted] == len(view)
+            self.wait_for_step(f"renamed {name} to {wanted}")
+            assert self.sizes()[wanted] == size
         self.app.cy("uvl-edits").locator("summary").click()
         self.picture("rename")
 
@@ -157,7 +170,7 @@ class Story:
         self.app.wait_until(lambda: self.last_step() != step)
         assert self.sizes() != before
         self.app.cy("uvl-redo").click()
-        self.app.wait_until(lambda: self.last_step() == step)
+        self.wait_for_step(step)
         assert self.sizes() == before
 
     def pick_fifty(self):
@@ -165,7 +178,7 @@ class Story:
         app = self.app
         app.cy("uvl-show-all").click()
         app.wait_for_count(300)
-        app.cy("uvl-select_samples").click()
+        self.form("select_samples")
         self.input_of("How many").fill("50")
         app.execute()
         said = app.wait_for_text("50 of 300 images are picked")
@@ -184,7 +197,7 @@ class Story:
     def make_labels(self):
         """9."""
         app = self.app
-        app.cy("uvl-label_clusters").click()
+        self.form("label_clusters")
         self.input_of("Field").fill("flower")
         app.wait_for_text("300 of 300 images are labelled")
         app.execute()
@@ -194,21 +207,55 @@ class Story:
         labels = Counter(self.dataset.values("flower.label"))
         assert dict(labels.most_common()) == self.sizes()
         assert set(self.dataset.values("flower.source")) == {"cluster"}
+        app.cy("tag-flower").first.wait_for()
         self.picture("labels")
 
+    def review(self):
+        """10. The picks are a queue; what is excluded stays where it is."""
+        app = self.app
+        app.cy("uvl-review").click()
+        app.button("50 of 50 left").click()
+        app.wait_for_count(50)
+        app.select_first_sample()
+        app.button("Exclude selected").click()
+        app.wait_until(lambda: self.tags().get("exclude") == 1)
+        app.wait_for_count(49)
+        self.picture("review")
+        assert all(Path(file).exists() for file in self.dataset.values("filepath"))
+        app.cy("btn-clear-view-bar").click()
+        app.wait_for_count(300)
+
+    def tags(self):
+        self.dataset.reload()
+        return self.dataset.count_sample_tags()
+
     def export(self):
-        """10."""
+        """11. Without what was excluded."""
         app = self.app
         app.browse_operators("Export")
         app.choose("FiftyOne: everything", "Folders, one a class")
+        app.choose("kind", re.compile("^flower$"))
         self.input_of("Folder").fill(str(self.folder))
-        app.page.get_by_text("flower", exact=True)
         self.picture("export")
         app.execute()
-        app.wait_for_text("300 samples were written")
+        app.wait_for_text("299 samples were written")
         app.close_dialog()
         files = Counter(path.parent.name for path in self.folder.glob("*/*.jpg"))
-        assert dict(files.most_common()) == self.sizes()
+        assert files.total() == 299
+        assert not Counter(files) - Counter(self.sizes())
+
+    def report(self):
+        """12."""
+        app = self.app
+        app.cy("panel-tab-uvl_clusters").click()
+        self.form("write_report")
+        page = self.folder.with_suffix(".html")
+        self.input_of("File").fill(str(page))
+        with app.page.expect_download() as download:
+            app.execute()
+        app.wait_for_text(str(page))
+        assert Path(download.value.path()).read_text() == page.read_text()
+        assert all(name in page.read_text() for name in self.sizes())
 
 
 def test_the_whole_story(app, flowers, real_data, tmp_path):
@@ -224,5 +271,7 @@ def test_the_whole_story(app, flowers, real_data, tmp_path):
         story.undo()
         story.pick_fifty()
         story.make_labels()
+        story.review()
         story.export()
+        story.report()
     assert set(story.taken) <= set(re.findall(r"images/([\w-]+\.png)", PAGE.read_text()))

@@ -62,6 +62,7 @@ def listed(projected, monkeypatch):
     monkeypatch.setattr(close, "_PROJECTED", 10)
     monkeypatch.setattr(close, "_PROBED", 2)
     monkeypatch.setattr(neighbors, "_LIST", 32)
+    monkeypatch.setattr(neighbors, "_SLOWER", 1)
 
 
 @pytest.mark.parametrize("radius", [0.5, 2.0, 5.0])
@@ -84,6 +85,35 @@ def test_a_clump_of_equal_items_fills_its_lists(projected):
     found = close_neighbors(vectors, 12, 0.01)
     assert (found.distances[100:300] <= 0.01).all()
     assert ((found.indices[100:300] >= 100) & (found.indices[100:300] < 300)).all()
+
+
+@pytest.fixture
+def searched(monkeypatch):
+    """How many rows were compared with all items, at each call."""
+    sizes, real = [], close.exact_search
+
+    def noting(vectors):
+        search = real(vectors)
+        return lambda wanted, k: sizes.append(len(wanted)) or search(wanted, k)
+
+    monkeypatch.setattr(close, "exact_search", noting)
+    return sizes
+
+
+def test_more_directions_are_taken_where_few_tell_nothing(projected, searched):
+    vectors = np.random.default_rng(0).normal(size=(1500, 128)).astype(np.float32)
+    vectors[-300:] = vectors[:300] + 0.05
+    found = close_neighbors(vectors, 4, 8.0)  # half of the mean distance
+    assert (found.indices[:300, 0] == np.arange(1200, 1500)).all()
+    assert np.isfinite(found.distances).sum() < 700
+    assert searched == []
+
+
+def test_crowded_rows_are_compared_together(projected, searched, monkeypatch):
+    monkeypatch.setattr(close, "_CELLS", 1500 * 7)
+    vectors = clustered(1500)
+    assert_within(close_neighbors(vectors, 3, 30.0), vectors, 3, 30.0)
+    assert searched == [1024, 476]
 
 
 @settings(max_examples=30, deadline=None)

@@ -42,6 +42,7 @@ def inverted(monkeypatch):
     monkeypatch.setattr(neighbors, "_EXACT", 100)
     monkeypatch.setattr(neighbors, "_LIST", 32)
     monkeypatch.setattr(neighbors, "_PROBED", 2)
+    monkeypatch.setattr(neighbors, "_SLOWER", 1)
 
 
 @pytest.mark.parametrize("rows", [4096, 33])
@@ -74,6 +75,14 @@ def test_the_index_looks_farther_where_there_are_no_groups(inverted):
     vectors = np.random.default_rng(0).normal(size=(3000, 24)).astype(np.float32)
     found = nearest_neighbors(vectors, 15)
     assert recall(found.indices, vectors, 15) > 0.95
+
+
+def test_where_too_much_of_the_index_is_needed_all_are_compared(inverted, monkeypatch):
+    monkeypatch.setattr(neighbors, "_SLOWER", 8)
+    vectors = np.random.default_rng(0).normal(size=(3000, 24)).astype(np.float32)
+    found = nearest_neighbors(vectors, 15)
+    true = NearestNeighbors(n_neighbors=15).fit(vectors).kneighbors(return_distance=False)
+    assert (found.indices == true).mean() > 0.999  # but for ties by rounding
 
 
 @pytest.mark.parametrize("n", [60, 2000])

@@ -24,6 +24,15 @@ def images():
     made.dataset.delete()
 
 
+@pytest.fixture(scope="module")
+def unchanged():
+    """The same, for tests that send nothing."""
+    made = make_kind("images")
+    made.cluster()
+    yield made
+    made.dataset.delete()
+
+
 @pytest.fixture
 def tools(monkeypatch):
     """What FiftyOne is configured for: nothing that needs a network."""
@@ -42,15 +51,16 @@ def params(**changes):
 
 
 @pytest.mark.usefixtures("tools")
-def test_the_form_says_what_is_missing_and_no_secret(images):
+def test_the_form_says_what_is_missing_and_no_secret(unchanged):
     choices = {
-        c.value: c.label for c in form("send_to_annotation", images.dataset)["backend"].view.choices
+        c.value: c.label
+        for c in form("send_to_annotation", unchanged.dataset)["backend"].view.choices
     }
     assert choices["tool"] == "tool: ready"
     assert choices["cvat"] == ("cvat: first set FIFTYONE_CVAT_USERNAME, set FIFTYONE_CVAT_PASSWORD")
     assert choices["labelbox"].startswith("labelbox: first pip install labelbox")
     assert next(iter(choices)) in ("tool", "refusing")  # the ready ones first
-    inputs = operator("send_to_annotation").resolve_input(context(images.dataset, params()))
+    inputs = operator("send_to_annotation").resolve_input(context(unchanged.dataset, params()))
     assert SECRET not in json.dumps(inputs.to_json())
 
 
@@ -100,13 +110,13 @@ def test_only_picks_are_sent_and_classes_are_the_names_of_clusters(images):
 
 
 @pytest.mark.usefixtures("tools")
-def test_a_refusal_leaves_no_run_and_tells_no_secret(images):
-    request = annotations.check_send(images.dataset, "one", "refusing", "species", classes=["a"])
+def test_a_refusal_leaves_no_run_and_tells_no_secret(unchanged):
+    request = annotations.check_send(unchanged.dataset, "one", "refusing", "species", classes=["a"])
     with pytest.raises(uvl.DataError, match=r"did not take the samples: PermissionError") as caught:
         annotations.send(request)
     assert "wrong" not in str(caught.value)
     assert "***" in str(caught.value)
-    assert images.dataset.list_annotation_runs() == []
+    assert unchanged.dataset.list_annotation_runs() == []
 
 
 @pytest.mark.usefixtures("tools")
@@ -120,13 +130,13 @@ def test_a_refusal_leaves_no_run_and_tells_no_secret(images):
         ({"field": "no name"}, "field", "cannot be the name"),
     ],
 )
-def test_wrong_input_is_marked_with_the_reason(images, changes, where, message):
-    inputs = form("send_to_annotation", images.dataset, params(**changes))
+def test_wrong_input_is_marked_with_the_reason(unchanged, changes, where, message):
+    inputs = form("send_to_annotation", unchanged.dataset, params(**changes))
     assert inputs[where].invalid
     assert message in inputs[where].error_message
     with pytest.raises(ExecutionError):
-        execute("send_to_annotation", images.dataset, params(**changes))
-    assert images.dataset.list_annotation_runs() == []
+        execute("send_to_annotation", unchanged.dataset, params(**changes))
+    assert unchanged.dataset.list_annotation_runs() == []
 
 
 @pytest.mark.usefixtures("tools")

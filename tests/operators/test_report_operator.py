@@ -3,6 +3,7 @@
 import base64
 from pathlib import Path
 
+import fiftyone as fo
 import pytest
 from fiftyone.operators.delegated import DelegatedOperationService
 from fiftyone.operators.executor import ExecutionError
@@ -14,11 +15,17 @@ from tests.operators.test_operators import execute, form, messages, started
 NAME = "write_report"
 
 
-@pytest.fixture
-def clustered(digits):
-    uvl.embed(digits, uvl.Pixels(size=8), "emb")
-    uvl.cluster(digits, uvl.KMeans(n_clusters=4), embeddings="emb", run_key="look", progress=False)
-    return digits
+@pytest.fixture(scope="module")
+def clustered(digit_files):
+    """Digits in 4 clusters, which a report leaves as they are."""
+    dataset = fo.Dataset()
+    samples = [fo.Sample(filepath=path, label=fo.Classification(label=digit))
+               for path, digit in digit_files]  # fmt: skip
+    dataset.add_samples(samples, progress=False)
+    uvl.embed(dataset, uvl.Pixels(size=8), "emb")
+    uvl.cluster(dataset, uvl.KMeans(n_clusters=4), embeddings="emb", run_key="look", progress=False)
+    yield dataset
+    dataset.delete()
 
 
 def test_the_file_is_written_and_offered_to_the_browser(clustered, tmp_path):

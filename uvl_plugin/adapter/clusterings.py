@@ -33,6 +33,8 @@ from uvl_plugin.adapter.runs import (
     keys_of,
     origin_of,
     owner_of,
+    read_record,
+    read_results,
     update_run,
 )
 from uvl_plugin.adapter.target import Target
@@ -362,7 +364,7 @@ def open_clustering(dataset: fo.Dataset, run_key: str) -> Clustering:
         DataError: if there is no such run, or it is no clustering.
     """
     check_clustering(dataset, run_key)
-    results = dataset.load_run_results(run_key, cache=False, load_view=False)
+    results = read_results(dataset, run_key)
     return Clustering(dataset, run_key, results.config, results)
 
 
@@ -373,7 +375,7 @@ def record_of(dataset: fo.Dataset, run_key: str) -> ClusteringRunConfig:
         DataError: if there is no such run, or it is no clustering.
     """
     check_clustering(dataset, run_key)
-    return dataset.get_run_info(run_key).config
+    return read_record(dataset, run_key)
 
 
 def items_of(samples: SampleCollection, run_key: str, config: ClusteringRunConfig) -> Target:

@@ -11,7 +11,7 @@ from fiftyone import ViewField as F
 from fiftyone.core.collections import SampleCollection
 
 from uvl_plugin.adapter.frames import FRAMES
-from uvl_plugin.adapter.reviews import EXCLUDE
+from uvl_plugin.adapter.marks import EXCLUDE
 from uvl_plugin.adapter.samples import dataset_of
 from uvl_plugin.core.errors import DataError, SettingsError
 from uvl_plugin.core.progress import Progress, silent

@@ -6,6 +6,7 @@ the name ``uvl_plugin.adapter.runs``, loads the records with their own classes.
 
 import base64
 import io
+import json
 import zlib
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -16,6 +17,7 @@ import numpy as np
 from bson import json_util
 from eta.core.utils import get_class_name
 from fiftyone.core.collections import SampleCollection
+from fiftyone.core.odm.runs import RunDocument
 from fiftyone.core.runs import Run, RunConfig, RunResults
 
 from uvl_plugin.adapter.fields import delete_field
@@ -221,10 +223,35 @@ class ClusteringRunResults(RunResults):
 
 
 def keys_of(dataset: fo.Dataset, kind: type[RunConfig]) -> list[str]:
-    """Keys of the runs whose records are of this class; no record is copied, as FiftyOne's
-    ``get_run_info`` does."""
+    """Keys of the runs whose records are of this class; no record is copied or gone through, as
+    FiftyOne does when one is asked for."""
     kept = Run._get_run_docs(dataset)
-    return [key for key in dataset.list_runs() if kept[key].config["cls"] == get_class_name(kind)]
+    return [key for key in dataset.list_runs() if _config(kept[key])["cls"] == get_class_name(kind)]
+
+
+def read_record(dataset: fo.Dataset, run_key: str) -> ClusteringRunConfig:
+    """The record of a clustering as the database has it now.
+
+    FiftyOne's ``get_run_info`` goes through each value of a record and copies it, which for a
+    thousand clusters takes longer than to read it.
+
+    Raises:
+        DataError: if the run was deleted meanwhile.
+    """
+    return ClusteringRunConfig.from_dict(_stored(dataset, run_key)["config"])
+
+
+def read_results(dataset: fo.Dataset, run_key: str) -> ClusteringRunResults:
+    """The record of a clustering with its arrays, as the database has them now.
+
+    Raises:
+        DataError: if the run was deleted meanwhile.
+    """
+    stored = _stored(dataset, run_key)
+    config = ClusteringRunConfig.from_dict(stored["config"])
+    files = Run._get_run_doc(dataset, run_key).results.fs
+    values = json.loads(files.get(stored["results"]).read())  # texts and nothing of MongoDB's own
+    return ClusteringRunResults.from_dict(values, dataset, config, run_key)
 
 
 def update_run(
@@ -245,17 +272,31 @@ def update_run(
     """
     kept = Run._get_run_doc(dataset, run_key)
     changes = {f"config.{name}": value for name, value in values.items()}
-    files, old = kept.results.fs, kept.results.grid_id
-    new = old
+    files, new = kept.results.fs, None
     if results is not None:
         text = json_util.dumps(results.serialize()).encode()
-        new = files.put(text, content_type="application/json")
-    kept._get_collection().update_one({"_id": kept.id}, {"$set": {**changes, "results": new}})
-    dict.update(kept.config, values)  # without noting that it has to be saved
-    if results is not None:
-        files.delete(old)
+        new = changes["results"] = files.put(text, content_type="application/json")
+    old = kept._get_collection().find_one_and_update(
+        {"_id": kept.id}, {"$set": changes}, {"results": True}
+    )
+    dict.update(_config(kept), values)  # without noting that it has to be saved
+    if new is not None:
+        files.delete(old["results"])
         kept.results.grid_id, kept.results.gridout = new, None
         dataset._run_cache[run_key] = results
+
+
+def _stored(dataset: fo.Dataset, run_key: str) -> dict[str, Any]:
+    kept = Run._get_run_doc(dataset, run_key)
+    found = kept._get_collection().find_one({"_id": kept.id}, {"config": True, "results": True})
+    if found is None:
+        raise DataError(f"The run '{run_key}' was deleted meanwhile.", "run_key")
+    return found
+
+
+def _config(kept: RunDocument) -> dict[str, Any]:
+    """The record of a run in memory, where ``kept.config`` would look for references in it."""
+    return kept._data["config"]
 
 
 def packed(array: np.ndarray) -> str:

@@ -16,6 +16,7 @@ _LIST = 128  # items in a list of the index, on average
 _TRAINED = 40  # items for each list that say where the lists are
 _ITERATIONS = 5
 _PROBED = 4  # lists that are looked through, at least
+_SLOWER = 8  # times as slow to look through all lists as to compare with all items
 _CHECKED = 512  # items whose neighbours are found exactly too
 _RECALL = 0.97  # of them, so that it is at least 0.95 for all
 
@@ -44,7 +45,8 @@ def nearest_neighbors(vectors: np.ndarray, k: int, progress: Progress = silent) 
 
     Up to 30,000 items: exact. Beyond, an inverted file (J. Sivic, A. Zisserman, "Video Google",
     ICCV 2003, page 1470) is looked through as far as it takes to find 97 % of the neighbours of
-    512 items, whose true ones are known. Of 5,000 items and more the result is kept on disk, see
+    512 items, whose true ones are known; where that takes an eighth of it, exact again, which is
+    faster then. Of 5,000 items and more the result is kept on disk, see
     :mod:`~uvl_plugin.clustering.neighbor_cache`.
 
     Args:
@@ -131,9 +133,11 @@ def inverted_file(vectors: np.ndarray, progress: Progress) -> Any:
 
 
 def search_of(index: Any, vectors: np.ndarray) -> Search:
-    """Looks through the lists that are nearest to each item; where these hold too few items,
-    through all."""
+    """Looks through the lists that are nearest to each item; where these hold too few items, or
+    are so many that it would take longer, compares with all."""
     exact = exact_search(vectors)
+    if _too_many(index):
+        return exact
 
     def search(wanted: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         squares, found = index.search(wanted, k)
@@ -145,13 +149,18 @@ def search_of(index: Any, vectors: np.ndarray) -> Search:
     return search
 
 
+def _too_many(index: Any) -> bool:
+    return bool(_SLOWER * index.nprobe >= index.nlist)
+
+
 def _look_far_enough(index: Any, exact: Search, vectors: np.ndarray, k: int) -> None:
-    """Sets how many lists are looked through: half as many more until the recall is reached."""
+    """Sets how many lists are looked through: half as many more until the recall is reached, or
+    comparing with all is faster."""
     rows = np.linspace(0, len(vectors) - 1, _CHECKED).astype(np.int64)
     farthest, true = exact(vectors[rows], k + 1)
     farthest = farthest[:, -1:]  # equal items may stand for each other
     index.nprobe = min(_PROBED, index.nlist)
-    while index.nprobe < index.nlist:
+    while not _too_many(index):
         squares, found = index.search(vectors[rows], k + 1)
         right = (found[:, :, None] == true[:, None, :]).any(axis=2)
         if np.mean(right | ((squares <= farthest) & (found >= 0))) >= _RECALL:
