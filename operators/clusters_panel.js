@@ -13,6 +13,7 @@
   const FIRST = 18; // small pictures in the first request, so that some are there soon
   const PICTURES = 60; // in each one after it
   const PAUSE = 150; // milliseconds of quiet before new cards are asked for
+  const PATIENCE = 5000; // milliseconds for which a click counts more than what the App says of before
 
   const SORTS = {
     size: { label: "Size", of: (card) => card.size, down: true },
@@ -589,10 +590,27 @@
   function useSelection(board, seen, send) {
     const [selected, setSelected] = useState([]);
     const asked = useRef("");
-    useEffect(() => setSelected(board.seen.selected), [board.stamp]);
+    const clicked = useRef(null);
+    const follow = (names) => {
+      const late = clicked.current && Date.now() < clicked.current.until;
+      if (late && clicked.current.names !== together(names)) return; // of before the click
+      clicked.current = null;
+      setSelected(names);
+    };
+    const click = (names) => {
+      clicked.current = { names: together(names), until: Date.now() + PATIENCE };
+    };
+    useEffect(() => {
+      follow(board.seen.selected);
+      if (!board.edited) return;
+      click(board.seen.selected);
+      window.requestAnimationFrame(() =>
+        window.setTimeout(() => send("follow", { clusters: board.seen.selected }, () => {}))
+      );
+    }, [board.stamp]);
     useEffect(() => {
       if (!seen) return undefined;
-      setSelected(seen.selected);
+      follow(seen.selected);
       if (seen.besides === board.seen.besides || seen.besides === asked.current) return undefined;
       const timer = window.setTimeout(() => {
         asked.current = seen.besides;
@@ -602,6 +620,7 @@
     }, [JSON.stringify(seen || null)]);
     const select = useCallback(
       (names) => {
+        click(names);
         setSelected(names);
         send("select", { clusters: names });
       },
@@ -609,6 +628,8 @@
     );
     return [selected, select];
   }
+
+  const together = (names) => JSON.stringify([...names].sort());
 
   function Board({ board: sent, seen, picked, events }) {
     const { send, busy, failure } = events;

@@ -61,7 +61,7 @@ class ClustersPanel(foo.Panel):
         events = (
             self.look, self.thumbnails, self.choose, self.select, self.rename, self.merge,
             self.split, self.move, self.dissolve, self.undo, self.redo, self.accept, self.open_form,
-            self.review,
+            self.follow, self.review,
         )  # fmt: skip
         view = types.View(
             component=_COMPONENT,
@@ -179,6 +179,15 @@ class ClustersPanel(foo.Panel):
         ctx.ops.clear_selected_samples()
 
     @_told
+    def follow(self, ctx):
+        """Lets the grid follow an edit: the clusters that it showed, as they are called now."""
+        window, names = Window(ctx), _texts(ctx, "clusters")
+        if names:
+            window.check(names)
+            ctx.ops.set_view(view=window.view(names))
+        ctx.ops.reload_samples()
+
+    @_told
     def undo(self, ctx):
         _edit(ctx, lambda clusters: clusters.undo())
 
@@ -210,17 +219,14 @@ def _send(ctx, board):
 
 
 def _edit(ctx, act: Callable):
-    """Does one edit, sends the cards as they are then, and lets the grid follow: after the cards,
-    which the App would else not draw before it has read all samples in sight again."""
+    """Does one edit, and sends the cards as they are then. The browser draws them before it asks
+    the grid to :meth:`ClustersPanel.follow`: the App would else first read all samples in sight."""
     before = Window(ctx)
     act(uvl.clusters(ctx.dataset, before.run_key, who=ctx.user_id or ""))
     after = Window(ctx)
-    if before.names:
-        after.parted = Parted(before.parted.base, _still_selected(before, after))
-    _send(ctx, after.board())
-    if before.names:
-        ctx.ops.set_view(view=after.view(after.names))
-    ctx.ops.reload_samples()
+    names = _still_selected(before, after) if before.names else []
+    after.parted = Parted(before.parted.base, names)
+    _send(ctx, after.board() | {"edited": True})
     said = after.config.steps[-1] if after.config.steps else "no edits: as it came out"
     ctx.ops.notify(f"{said[:1].upper()}{said[1:]}.", variant="success")
 

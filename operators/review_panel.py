@@ -127,12 +127,12 @@ class ReviewPanel(foo.Panel):
         chosen.btn("keep_selected", label="Keep selected", on_click=self.keep_selected)
         chosen.btn("exclude_selected", label="Exclude selected", on_click=self.exclude_selected)
         shown = panel.h_stack("shown", gap=2)
-        shown.btn("keep_shown", label="Keep all that are shown", on_click=self.keep_shown)
-        shown.btn("exclude_shown", label="Exclude all that are shown", on_click=self.exclude_shown)
+        shown.btn("keep_shown", label="Keep all shown", on_click=self.keep_shown)
+        shown.btn("exclude_shown", label="Exclude all shown", on_click=self.exclude_shown)
         others = panel.h_stack("others", gap=2)
-        others.btn("undo", label="Undo last decision", on_click=self.undo)
+        others.btn("undo", label="Undo", on_click=self.undo)
         others.btn("show_excluded", label="Show excluded", on_click=self.show_excluded)
-        others.btn("show_others", label="Show all without excluded", on_click=self.show_others)
+        others.btn("show_others", label="Show the others", on_click=self.show_others)
         others.btn("look", label="Count again", on_click=self.look)
 
 

@@ -28,6 +28,10 @@ class App:
         }
         for each in ctx.executor._requests:
             self._take(each.operator_uri.rpartition("/")[2], each.params)
+        if self.data.get("board", {}).pop("edited", False):  # as the browser does then
+            told = self.told
+            self.event("follow", clusters=self.board["seen"]["selected"])
+            self.told = told | self.told
         return result
 
     def _take(self, name, params):
