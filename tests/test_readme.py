@@ -79,20 +79,26 @@ def test_the_lines_for_users_run(folders, untrained_downloads, capsys):
     assert len(names["dataset"].exists("uniqueness")) >= 50
     assert "10 images embedded into 'mobilenet'" in said
     exec(usage[7], names)  # noqa: S102
-    said = capsys.readouterr().out
+    check_workbench(names, capsys.readouterr().out)
+    exec(usage[8], names)  # noqa: S102
+    check_videos(names, capsys.readouterr().out)
+    for name in ("dataset", "new", "videos"):
+        names[name].delete()
+
+
+def check_workbench(names, said):
     assert "20 of 60 images are picked" in said
     assert "images got a label in 'kind'" in said
     assert Path("report.html").read_text().startswith("<!DOCTYPE html>")
     assert names["dataset"].count_sample_tags()["keep"] == 20
-    exec(usage[8], names)  # noqa: S102
-    said = capsys.readouterr().out
+
+
+def check_videos(names, said):
     assert re.search(r"2 videos have \d+ segments of \d+ scenes", said)
     assert "2 videos have a new vector in 'vector'" in said
     assert len(names["videos"].exists("vector")) == 2
     assert names["videos"].count("frames.cluster") == names["videos"].count("frames.emb") > 50
     assert len(names["found"].frames) == len(names["view"]) == 8
-    for name in ("dataset", "new", "videos"):
-        names[name].delete()
 
 
 def test_the_files_to_add_keep_the_contract(digits, monkeypatch, tmp_path):
