@@ -812,7 +812,8 @@
 
   function Clusters({ data, schema }) {
     const events = useEvents(schema.view);
-    const { board, seen, picked } = data || {};
+    const { board: text, seen, picked } = data || {};
+    const board = useMemo(() => text && JSON.parse(text), [text]);
     let inside = h("div", { className: "uvl-nothing" }, "Reading the clusters …");
     if (board && !board.runs.length) {
       inside = h(Empty, { open: (name) => events.send("open_form", { name: name }) });

@@ -5,6 +5,7 @@ sends, and no callback raises an error of the plugin, as FiftyOne would replace 
 """
 
 import functools
+import json
 from collections.abc import Callable
 
 import fiftyone.operators as foo
@@ -91,7 +92,7 @@ class ClustersPanel(foo.Panel):
     def look(self, ctx):
         """Sends the cards as they are now."""
         if not chosen_clustering(ctx):
-            ctx.panel.set_data({"board": {"runs": []}, "picked": 0})
+            _send(ctx, {"runs": []})
             return
         window = Window(ctx)
         try:
@@ -215,7 +216,8 @@ class ClustersPanel(foo.Panel):
 
 
 def _send(ctx, board):
-    ctx.panel.set_data({"board": board, "picked": len(ctx.selected or ())})
+    """Sends all that is drawn, as text: the App copies every value of what it takes for data."""
+    ctx.panel.set_data({"board": json.dumps(board), "picked": len(ctx.selected or ())})
 
 
 def _edit(ctx, act: Callable):

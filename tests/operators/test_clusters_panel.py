@@ -1,5 +1,7 @@
 """The panel Clusters: its events, as the browser sends them."""
 
+import json
+
 import pytest
 
 import uvl_plugin as uvl
@@ -36,7 +38,8 @@ class App:
 
     def _take(self, name, params):
         if name == "patch_panel_data":
-            self.data |= params["data"]
+            sent = params["data"]
+            self.data |= sent | ({"board": json.loads(sent["board"])} if "board" in sent else {})
         elif name == "set_view":
             self.request["view"] = params["view"]
         elif name == "patch_panel_state":
@@ -100,7 +103,7 @@ def test_the_cards_are_sent_as_data_and_not_as_state(app):
     assert list(app.sizes) == NAMES
     assert sum(app.sizes.values()) == app.board["n_items"] == 100
     assert app.board["runs"] == ["look"]
-    assert app.board["label_fields"] == ("label",)
+    assert app.board["label_fields"] == ["label"]
     assert "board" not in app.state
 
 
