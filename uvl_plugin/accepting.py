@@ -54,7 +54,7 @@ def accept_names(
         only: names of the clusters to rename; None: all.
         overwrite: renames also clusters that were named before; else only those whose name still
             begins with that of the run.
-        who: is noted with every edit.
+        who: is noted with every edit; empty: the account of this process.
 
     Raises:
         DataError: if there is no such run or cluster, or no names were proposed.

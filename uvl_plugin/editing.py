@@ -14,6 +14,7 @@ from uvl_plugin.adapter.samples import dataset_of
 from uvl_plugin.adapter.target import Target
 from uvl_plugin.clustering.base import Clusterer, cluster_embeddings
 from uvl_plugin.clustering.kmeans import KMeans
+from uvl_plugin.core.account import account
 from uvl_plugin.core.embeddings import NOISE, Embeddings
 from uvl_plugin.core.errors import DataError, SettingsError
 from uvl_plugin.core.progress import Progress, part, shown
@@ -53,7 +54,7 @@ class Clusters:
     Args:
         dataset: that was clustered, or a view of it.
         run_key: of the clustering.
-        who: who edits; is noted with every step.
+        who: who edits; is noted with every step; empty: the account of this process.
 
     Raises:
         DataError: if there is no such run, or it is no clustering.
@@ -61,7 +62,7 @@ class Clusters:
 
     def __init__(self, dataset: "SampleCollection", run_key: str, *, who: str = ""):
         self._run = clusterings.open_clustering(dataset_of(dataset), run_key)
-        self._who = who
+        self._who = who or account()
 
     @property
     def run_key(self) -> str:

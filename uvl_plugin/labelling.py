@@ -13,6 +13,7 @@ from uvl_plugin.adapter.cluster_fields import still_there
 from uvl_plugin.adapter.clusterings import Clustering
 from uvl_plugin.adapter.label_writes import SOURCE, LabelPlace
 from uvl_plugin.adapter.samples import dataset_of
+from uvl_plugin.core.account import account
 from uvl_plugin.core.errors import DataError, SettingsError
 from uvl_plugin.core.progress import Progress, part, shown
 
@@ -122,7 +123,7 @@ def label_clusters(
         min_confidence: 0 to 1: items whose strength is less get no label.
         overwrite: replace labels that earlier calls made, and take those away that hold no more:
             of items of these clusters that are below ``min_confidence``, or are no longer in them.
-        who: who does it; stands with each label.
+        who: who does it; stands with each label; empty: the account of this process.
         progress: see :func:`uvl_plugin.core.progress.shown`.
 
     Raises:
@@ -145,7 +146,9 @@ def label_clusters(
         stays = before.keys() - made if overwrite else before.keys()
         given = {key: number for key, number in chosen.items() if key not in stays}
         gone = _withdrawn(plan, members, made - given.keys(), before) if overwrite else set()
-        rows = _rows(plan, given, strengths, who) | dict.fromkeys(gone, plan.place.nothing)
+        rows = _rows(plan, given, strengths, who or account()) | dict.fromkeys(
+            gone, plan.place.nothing
+        )
         if rows:
             with plan.place.opened():
                 plan.place.write(rows, before, part(report, 0.3, 1.0))

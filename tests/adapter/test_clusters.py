@@ -229,6 +229,13 @@ def test_edits_are_listed_with_who_and_when(clustered):
     assert datetime.fromisoformat(edit["when"]).tzinfo is not None
 
 
+def test_without_a_name_the_account_is_noted(clustered, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "bob")
+    clusters = uvl.clusters(clustered, "look")
+    clusters.dissolve("look 02")
+    assert [edit["who"] for edit in clusters.edits] == ["bob"]
+
+
 def test_an_edit_leaves_what_others_noted_in_the_record(clustered):
     clusters = uvl.clusters(clustered, "look")
     config = clustered.get_run_info("look").config
