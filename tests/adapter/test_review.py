@@ -164,9 +164,9 @@ def test_near_duplicates_and_labels_that_may_be_wrong_are_queues_too(images):
     uvl.evaluate(dataset, "cluster", ground_truth="group")
     review = uvl.review(dataset)
     by_name = {queue.name: queue for queue in review.queues}
-    assert list(by_name) == ["outlier", "near_duplicate_of", "look suspects"]
-    assert by_name["near_duplicate_of"].n_items == len(found.of)
-    assert by_name["near_duplicate_of"].label == "Near-duplicates"
+    assert list(by_name) == ["outlier", "near_duplicate", "look suspects"]
+    assert by_name["near_duplicate"].n_items == len(found.of)
+    assert by_name["near_duplicate"].label == "Near-duplicates"
     suspects = review.view("look suspects").values("id")
     assert wrong in suspects
     review.keep([wrong])

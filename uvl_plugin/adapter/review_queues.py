@@ -35,7 +35,8 @@ class Found:
     """Items that a verb has found.
 
     Attributes:
-        name: of the queue: the field that says so, or the run and "suspects".
+        name: of the queue: what the verb was told to call it, as in the names of its fields and its
+            tag, or the run and "suspects".
         label: for a person.
         items: images, objects, frames or clips.
         condition: on the fields of an item.
@@ -84,7 +85,8 @@ def _found_in(dataset: fo.Dataset, path: str, origin: Mapping[str, Any]) -> Foun
     items = _items(dataset, before, name)
     condition = F(name) > origin["cut"] if verb == "find_outliers" else F(name).exists()
     order = ((name.removesuffix(suffix) + by, direction),)
-    return Found(path, f"{label}{_which(items)}", items, condition, order)
+    queue = path.removesuffix(suffix)
+    return Found(queue, f"{label}{_which(items)}", items, condition, order)
 
 
 def _is_beside(dataset: fo.Dataset, path: str, origin: Mapping[str, Any]) -> bool:
