@@ -97,6 +97,18 @@ def test_copies_and_picks_are_told(explored, tmp_path):
     assert all(escape(reason) in html for reason in reasons)
 
 
+def test_poor_images_are_told(explored, tmp_path):
+    for name in ("one", "two"):
+        Image.new("RGB", (64, 48), (4, 4, 4)).save(tmp_path / f"{name}.png")
+        explored.add_sample(fo.Sample(filepath=str(tmp_path / f"{name}.png")))
+    found = uvl.find_poor_images(explored.limit(5).concat(explored.skip(len(explored) - 2)))
+    counts = explored.count_values("quality_issue")
+    counts.pop(None)
+    told = chapter(read(uvl.report(explored, tmp_path / "r.html", progress=False)), "poor")
+    assert f"{sum(counts.values())} images are poor pictures" in told
+    assert told.count("<figure") == len(found.issues) == sum(counts.values()) >= 2
+
+
 def test_a_view_is_told_of_as_it_is(explored, tmp_path):
     view = explored.take(60, seed=3)
     report = uvl.report(view, tmp_path / "v.html", thumbnails=0, progress=False)

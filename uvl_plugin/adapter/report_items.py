@@ -105,7 +105,7 @@ def rows(
     """The first items in an order that meet a condition: their ``id`` and some fields."""
     stages: list[dict[str, Any]] = [
         {"$match": condition},
-        {"$project": dict.fromkeys(fields, 1)},
+        {"$project": dict.fromkeys(["_id", *fields], 1)},
         {"$sort": {**order, "_id": 1}},
         {"$limit": most},
     ]
