@@ -2,7 +2,7 @@
 
 from fiftyone.operators import types
 
-from uvl_plugin.adapter.clusterings import clustering_keys, open_clustering
+from uvl_plugin.adapter.clusterings import clustering_keys, items_of, record_of
 from uvl_plugin.adapter.frames import Frames
 from uvl_plugin.adapter.parts import Clips, Patches
 from uvl_plugin.adapter.views import frames_view
@@ -79,7 +79,7 @@ def shown_field(ctx, run_key):
 def members_view(ctx, run_key, ids, progress=False):
     """Some items of a run, each in a tile of its own, in the order of their ids; of frames
     pictures are written where there are none."""
-    dataset, items = ctx.dataset, open_clustering(ctx.dataset, run_key).items
+    dataset, items = ctx.dataset, _items_of(ctx, run_key)
     if isinstance(items, Frames):
         return show_frames(dataset, ids, progress=progress).view
     if isinstance(items, Patches):
@@ -91,12 +91,17 @@ def members_view(ctx, run_key, ids, progress=False):
 
 def matching_view(ctx, run_key, condition):
     """The items of a run that meet a condition on their fields, each in a tile of its own."""
-    dataset, items = ctx.dataset, open_clustering(ctx.dataset, run_key).items
+    dataset, items = ctx.dataset, _items_of(ctx, run_key)
     if isinstance(items, Frames):
         return frames_view(dataset.match_frames(condition))
     if isinstance(items, Patches):
         return _tiles(dataset.filter_labels(items.patches_field, condition), items)
     return dataset.match(condition)
+
+
+def _items_of(ctx, run_key):
+    """All items of the kind that a run is of; its arrays are not read."""
+    return items_of(ctx.dataset, run_key, record_of(ctx.dataset, run_key))
 
 
 def _tiles(labels, items):

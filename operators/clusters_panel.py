@@ -12,25 +12,26 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 import uvl_plugin as uvl
+from uvl_plugin.accepting import unused
 from uvl_plugin.adapter.cards import thumbnails
 from uvl_plugin.adapter.clusterings import record_of
 
 from ._shown import Parted
 from ._window import Window, check_names, chosen_clustering
+from .review_panel import PANEL as REVIEW
 
 PANEL = "uvl_clusters"
 _COMPONENT = "UVLClusters"
 _MOST_PICTURES = 300  # in one request
-_FORMS = {
-    "name_clusters": "Suggest names",
-    "select_samples": "Pick what to label",
-    "label_clusters": "Make labels",
-    "evaluate_clusters": "Evaluate",
-    "write_report": "Report",
-    "compute_clusters": "Compute clusters",
-    "explore_dataset": "Explore dataset",
-}
-_REVIEW = "uvl_review"
+_FORMS = (  # that the panel opens
+    "name_clusters",
+    "select_samples",
+    "label_clusters",
+    "evaluate_clusters",
+    "write_report",
+    "compute_clusters",
+    "explore_dataset",
+)
 
 
 def _told(method):
@@ -146,7 +147,10 @@ class ClustersPanel(foo.Panel):
     def accept(self, ctx):
         """Gives a cluster a proposed name, with a number behind it where the name is taken."""
         cluster, name = _text(ctx, "cluster"), _text(ctx, "name")
-        _edit(ctx, lambda clusters: clusters.rename(cluster, _free(name, clusters, cluster)))
+        _edit(
+            ctx,
+            lambda clusters: clusters.rename(cluster, unused(name, {*clusters.names} - {cluster})),
+        )
 
     @_told
     def merge(self, ctx):
@@ -202,17 +206,12 @@ class ClustersPanel(foo.Panel):
         name = _text(ctx, "name")
         if name not in _FORMS:
             raise uvl.DataError(f"This panel opens no form '{name}'.", "name")
-        uri = f"uvl_plugin/{name}"
-        if not foo.operator_exists(uri):
-            raise uvl.DataError(f"'{_FORMS[name]}' is not in this version of the plugin.", "name")
-        ctx.prompt(uri, params=_filled_in(ctx, name), on_success=self.look)
+        ctx.prompt(f"uvl_plugin/{name}", params=_filled_in(ctx, name), on_success=self.look)
 
     @_told
     def review(self, ctx):
         """Opens the panel with the queue of what is to be looked at."""
-        if not foo.operator_exists(f"uvl_plugin/{_REVIEW}"):
-            raise uvl.DataError("'Review' is not in this version of the plugin.", "name")
-        ctx.ops.open_panel(_REVIEW, layout="horizontal", is_active=True)
+        ctx.ops.open_panel(REVIEW, layout="horizontal", is_active=True)
 
 
 def _send(ctx, board):
@@ -252,15 +251,6 @@ def _filled_in(ctx, name):
     if name == "label_clusters":
         filled["clusters"] = _texts(ctx, "clusters")
     return filled
-
-
-def _free(name, clusters, cluster):
-    """``name``, or with the first number behind it that no other cluster has."""
-    taken, free, number = set(clusters.names) - {cluster}, name, 1
-    while free in taken:
-        number += 1
-        free = f"{name} {number}"
-    return free
 
 
 def _text(ctx, key):

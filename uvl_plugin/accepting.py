@@ -1,6 +1,6 @@
 """Names that were proposed for clusters, accepted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -109,10 +109,16 @@ def _different(first: Mapping[str, Name], taken: set[str]) -> dict[str, str]:
     """A name for each cluster that no other has; those with the best score choose first."""
     chosen = {}
     for cluster, (name, _) in sorted(first.items(), key=lambda each: (-each[1].score, each[0])):
-        free, number = name, 1
-        while free in taken:
-            number += 1
-            free = f"{name} {number}"
+        free = unused(name, taken)
         taken.add(free)
         chosen[cluster] = free
     return chosen
+
+
+def unused(name: str, taken: Collection[str]) -> str:
+    """``name``, or with the first number behind it that is not taken: "rose 2"."""
+    free, number = name, 1
+    while free in taken:
+        number += 1
+        free = f"{name} {number}"
+    return free

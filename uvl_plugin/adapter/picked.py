@@ -10,6 +10,7 @@ from fiftyone import ViewField as F
 from uvl_plugin.adapter.curating import Place
 from uvl_plugin.adapter.documents import documents
 from uvl_plugin.adapter.frames import FRAMES, Frames
+from uvl_plugin.adapter.marks import FRAME_FIELD
 from uvl_plugin.adapter.parts import Patches
 from uvl_plugin.adapter.segments import rates_and_files
 from uvl_plugin.adapter.target import Target
@@ -18,7 +19,6 @@ from uvl_plugin.core.progress import Progress
 from uvl_plugin.media.video import video_info
 
 _REASON = "reason"
-_REVIEW = "review"  # where the decisions about frames are, which have no tags
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +142,7 @@ def _skipped_frames(frames: Frames, names: list[str]) -> set[str]:
     for name in names:
         if name in schema:
             found |= {key for key, _ in frames.with_field(name).stored(every)}
-    if _REVIEW in schema:
-        decided = frames.with_field(_REVIEW).stored(every)
+    if FRAME_FIELD in schema:
+        decided = frames.with_field(FRAME_FIELD).stored(every)
         found |= {key for key, value in decided if value in names}
     return found

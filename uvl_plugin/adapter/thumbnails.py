@@ -122,7 +122,7 @@ def thumbnails(
         items = items_of(dataset, run_key, record_of(dataset, run_key))
         for source in _sources(items, missing):
             for key, pixels in _read(source, side):
-                urls[key] = _url(pixels, side)
+                urls[key] = jpeg_url(pixels, side)
                 _recent.add((dataset._doc.id, key, side), urls[key])
     return urls
 
@@ -186,7 +186,9 @@ def _enough(side: int) -> Any:
     return enough
 
 
-def _url(pixels: np.ndarray, side: int) -> str:
+def jpeg_url(pixels: np.ndarray, side: int) -> str:
+    """Pixels ``(height, width, 3)``, uint8, as the ``data:`` URL of a JPEG file of at most ``side``
+    pixels in width and in height."""
     from PIL import Image
 
     image, file = Image.fromarray(pixels), BytesIO()
